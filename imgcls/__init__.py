@@ -1,0 +1,1 @@
+"""imgcls: image-classification experiments from a YAML file."""

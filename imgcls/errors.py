@@ -1,0 +1,70 @@
+"""Everything that a user can cause, as exceptions.
+
+    ImgclsError            exit code
+    ├── SpecError          2   the spec or the command line
+    ├── DataError          3   images, labels, saved models, run folders
+    ├── RunError           1   the run itself: diverged, out of memory, disk full
+    │   └── ConsistencyError   two computations of one number differ: no result is written
+    └── DegenerateError    4   --strict, and the result means nothing
+
+What is not among them is a bug and crashes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "ConsistencyError",
+    "DataError",
+    "DegenerateError",
+    "ImgclsError",
+    "RunError",
+    "SpecError",
+    "nearest",
+]
+
+
+class ImgclsError(Exception):
+    """A fault that its message explains; ``exit_code`` is what the command ends with."""
+
+    exit_code = 1
+
+
+class SpecError(ImgclsError):
+    """The spec or the command line is wrong; ``problems`` has one record for each fault of a spec."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, problems: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class DataError(ImgclsError):
+    """Images, labels, a saved model or a run folder are not what they should be."""
+
+    exit_code = 3
+
+
+class RunError(ImgclsError):
+    """The run failed: it diverged, memory or disk ran out."""
+
+    exit_code = 1
+
+
+class ConsistencyError(RunError):
+    """Two ways to compute one number disagree; the result would not be true."""
+
+
+class DegenerateError(ImgclsError):
+    """Under ``--strict``: the result is degenerate, for instance one class predicted for all images."""
+
+    exit_code = 4
+
+
+def nearest(name: str, accepted: Iterable[str]) -> str:
+    """Return ``"; did you mean X?"`` for the accepted name most like ``name``, or an empty string."""
+    close = difflib.get_close_matches(name, list(accepted), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
