@@ -1,0 +1,161 @@
+"""The network: a preset, a list of layers, or a backbone of keras.applications."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from imgcls.errors import nearest
+from imgcls.spec.fields import Count, Natural, Record, accepts
+from imgcls.spec.layers import LayerList, Rate
+
+__all__ = [
+    "BACKBONES",
+    "PRESETS",
+    "AnyArchitecture",
+    "BackboneSpec",
+    "CnnSpec",
+    "LayersSpec",
+    "ResNetSpec",
+    "VggSpec",
+    "expand_architecture",
+]
+
+Filters = Annotated[
+    tuple[Annotated[int, Field(ge=1)], ...],
+    Field(strict=False, min_length=1),
+    accepts("a list of whole numbers of at least 1, one a stage,"),
+]
+
+
+class LayersSpec(Record):
+    """The layers one after the other; the output layer follows from the data's classes."""
+
+    layers: LayerList
+
+
+class CnnSpec(Record):
+    """A small plain network: convolution, batch norm and max pooling for each entry of `filters`, then dense."""
+
+    preset: Literal["cnn"] = "cnn"
+    filters: Filters = (32, 64, 128)
+    dense: Natural = 128
+    """Units of the hidden layer; 0 for none."""
+    dropout: Rate = 0.3
+
+
+class VggSpec(Record):
+    """Stacks of 3x3 convolutions between max poolings (Simonyan and Zisserman, 2015), with batch norm."""
+
+    preset: Literal["vgg"] = "vgg"
+    filters: Filters = (64, 128, 256)
+    convs: Count = 2
+    """Convolutions before each pooling."""
+    dense: Natural = 256
+    """Units of the hidden layer; 0 for none."""
+    dropout: Rate = 0.4
+
+
+class ResNetSpec(Record):
+    """Stages of residual blocks with global average pooling (He et al., 2016, the networks for CIFAR)."""
+
+    preset: Literal["resnet"] = "resnet"
+    filters: Filters = (32, 64, 128)
+    blocks: Count = 2
+    """Residual blocks of each stage; each has two convolutions."""
+    dropout: Rate = 0.0
+
+
+class FromLayer(Record):
+    """Everything from the layer with this name on."""
+
+    from_: Annotated[str, Field(alias="from")]
+
+
+class BackboneSpec(Record):
+    """A network of keras.applications without its top, and a head."""
+
+    backbone: str
+    weights: str = "imagenet"
+    """`imagenet`, a weights file, or `none`."""
+    cut: str | None = None
+    """Take the features from the layer with this name."""
+    trainable: Annotated[
+        Literal["none", "all"] | Count | FromLayer, accepts("none, all, a count, or {from: LAYER}")
+    ] = "none"
+    """Which part of the backbone learns: none, all, the last N layers, or from a layer on."""
+    batch_norm: Literal["frozen", "train"] = "frozen"
+    """Whether the backbone's batch norm keeps its statistics."""
+    head: LayerList = ()
+    """Layers between the features and the output."""
+
+
+PRESETS: dict[str, type[Record]] = {"cnn": CnnSpec, "resnet": ResNetSpec, "vgg": VggSpec}
+
+# The names of keras.applications in lower case; a test holds them against Keras.
+BACKBONES = (
+    "convnextbase", "convnextlarge", "convnextsmall", "convnexttiny", "convnextxlarge", "densenet121", "densenet169",
+    "densenet201", "efficientnetb0", "efficientnetb1", "efficientnetb2", "efficientnetb3", "efficientnetb4",
+    "efficientnetb5", "efficientnetb6", "efficientnetb7", "efficientnetv2b0", "efficientnetv2b1", "efficientnetv2b2",
+    "efficientnetv2b3", "efficientnetv2l", "efficientnetv2m", "efficientnetv2s", "inceptionresnetv2", "inceptionv3",
+    "mobilenet", "mobilenetv2", "mobilenetv3large", "mobilenetv3small", "nasnetlarge", "nasnetmobile", "resnet101",
+    "resnet101v2", "resnet152", "resnet152v2", "resnet50", "resnet50v2", "vgg16", "vgg19", "xception",
+)  # fmt: skip
+
+
+def expand_architecture(value: Any) -> Any:
+    """Turn a name or a list into a mapping with `preset`, `backbone` or `layers`."""
+    if isinstance(value, list | tuple):
+        return {"layers": value}
+    if not isinstance(value, str):
+        return value
+    if value in BACKBONES:
+        return {"backbone": value}
+    if value in PRESETS:
+        return {"preset": value}
+    hint = nearest(value, [*PRESETS, *BACKBONES])
+    raise PydanticCustomError(
+        "unknown_architecture",
+        "unknown architecture {name}{hint}",
+        {"name": repr(value), "hint": hint or f"; presets are {', '.join(PRESETS)}"},
+    )
+
+
+def _form(value: Any) -> str | None:
+    """Tell which record fits, by the key that is there. The angle brackets keep tags apart from keys."""
+    if isinstance(value, Record):
+        value = value.model_dump(include={"preset", "backbone", "layers"})
+    if not isinstance(value, dict):
+        return None
+    if "preset" in value:
+        return f"<{value['preset']}>"
+    return next((f"<{key}>" for key in ("backbone", "layers") if key in value), None)
+
+
+AnyArchitecture = Annotated[
+    Annotated[LayersSpec, Tag("<layers>")]
+    | Annotated[CnnSpec, Tag("<cnn>")]
+    | Annotated[VggSpec, Tag("<vgg>")]
+    | Annotated[ResNetSpec, Tag("<resnet>")]
+    | Annotated[BackboneSpec, Tag("<backbone>")],
+    Discriminator(
+        _form,
+        custom_error_type="accepts",
+        custom_error_message="accepted",
+        custom_error_context={
+            "accepted": f"a list of layers, or a mapping with backbone or with preset ({', '.join(PRESETS)})"
+        },
+    ),
+    BeforeValidator(
+        expand_architecture,
+        json_schema_input_type=Literal[tuple(sorted([*PRESETS, *BACKBONES]))]
+        | LayerList
+        | CnnSpec
+        | VggSpec
+        | ResNetSpec
+        | LayersSpec
+        | BackboneSpec,
+    ),
+]

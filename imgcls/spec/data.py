@@ -1,0 +1,106 @@
+"""What the images are, where they lie and how they are divided."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imgcls.spec.fields import Count, Label, Natural, Record, accepts
+
+__all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataSpec", "LimitSpec", "expand_data"]
+
+
+class BuiltIn(Record):
+    """A data set that needs no path."""
+
+    resolution: tuple[int, int]
+    color: Literal["rgb", "grayscale"]
+    has_test: bool
+
+
+BUILT_IN: dict[str, BuiltIn] = {
+    "cifar10": BuiltIn(resolution=(32, 32), color="rgb", has_test=True),
+    "cifar100": BuiltIn(resolution=(32, 32), color="rgb", has_test=True),
+    "mnist": BuiltIn(resolution=(28, 28), color="grayscale", has_test=True),
+    "fashion_mnist": BuiltIn(resolution=(28, 28), color="grayscale", has_test=True),
+    "digits": BuiltIn(resolution=(8, 8), color="grayscale", has_test=False),
+}
+SourceName = Literal["folder", "csv", "npz", "cifar10", "cifar100", "mnist", "fashion_mnist", "digits"]
+SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+
+DEFAULT_RESOLUTION = (64, 64)
+DEFAULT_VALIDATION = 0.15
+DEFAULT_TEST = 0.15
+
+
+def _fraction(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, int | float) and not 0 < value < 1):
+        raise ValueError
+    return value
+
+
+Part = Annotated[
+    float | str,
+    BeforeValidator(_fraction),
+    accepts("a fraction between 0 and 1, or the name of a sub-folder, file or array key"),
+]
+
+
+class LimitSpec(Record):
+    """At most so many images of a part, chosen by the split's seed with the classes' shares kept."""
+
+    train: Count | None = None
+    """Images to train on."""
+    validation: Count | None = None
+    """Images to validate on."""
+    test: Count | None = None
+    """Images to test on."""
+
+
+class DataSpec(Record):
+    """Where the images come from, and which of them train, validate and test."""
+
+    source: SourceName
+    """`folder` (a sub-folder a class), `csv` (columns path, label, optionally split), `npz`, or a built-in set."""
+    path: str | None = None
+    """The folder or file, relative to the spec file."""
+    train: str | None = None
+    """Sub-folder, CSV file or array key with the training images; by default what is named `train`, else all."""
+    validation: Part | None = None
+    """A fraction carved out of train, or a sub-folder, file or key; by default what is named so, else 0.15."""
+    test: Part | None = None
+    """Likewise; `none` for no test part, and then the result is marked as not held out."""
+    classes: Annotated[tuple[Label, ...], Field(strict=False, min_length=2)] | None = None
+    """Order and subset of the classes; by default all, sorted."""
+    group: str | None = None
+    """A CSV column: rows of one group never fall into two parts."""
+    limit: LimitSpec = LimitSpec()
+    """At most so many images of a part."""
+    split_seed: Natural = 0
+    """Chooses which images a carved part takes. Apart from `seed`, so that repeats share their test images."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What an unreadable image does: stop with a list of all of them, or be left out and counted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.source not in BUILT_IN and self.path is None:
+            raise PydanticCustomError("needs_path", f"source {self.source} needs a path")
+        if self.source in BUILT_IN and self.path is not None:
+            raise PydanticCustomError("no_path", f"source {self.source} is built in and takes no path")
+        if self.group is not None and self.source != "csv":
+            raise PydanticCustomError("no_group", "group names a column, which only the source csv has")
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise PydanticCustomError("twice", "classes has a name twice")
+        return self
+
+
+def expand_data(value: Any) -> Any:
+    """Turn ``digits`` or ``data/flowers`` into a mapping; a file's ending says which source reads it."""
+    if not isinstance(value, str):
+        return value
+    if value in BUILT_IN:
+        return {"source": value}
+    ending = value.lower().rpartition(".")[2]
+    return {"source": ending if ending in ("csv", "npz") else "folder", "path": value}

@@ -1,0 +1,45 @@
+"""The problems of a spec, and how they are shown: all at once, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgcls.errors import SpecError
+
+__all__ = ["Mark", "Problem", "spec_error"]
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the dotted key, what was got and what is accepted, and the place if it has one."""
+
+    key: str
+    message: str
+    mark: Mark | None = None
+    origin: str = ""  # what stands instead of a place, for instance ``-s``
+
+
+def spec_error(source: str, problems: Sequence[Problem]) -> SpecError:
+    """Return one error that lists all problems in the order of the file."""
+    ordered = sorted(problems, key=lambda problem: problem.mark or Mark(0, 0))
+    places = [str(problem.mark) if problem.mark else problem.origin for problem in ordered]
+    wide = max(map(len, places))
+    keys = max(len(problem.key) for problem in ordered)
+    count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''}"
+    lines = [
+        f"  {place:<{wide}}  {problem.key:<{keys}}  {problem.message}".rstrip()
+        for place, problem in zip(places, ordered, strict=True)
+    ]
+    return SpecError("\n".join([f"{source} has {count}", *lines]), ordered)

@@ -1,0 +1,160 @@
+"""Each broken spec is refused with a message that says where, what was got and what is accepted."""
+
+import pytest
+
+from imgcls.errors import SpecError
+from imgcls.spec import load_spec
+
+BROKEN = {
+    "an unknown key": ("data: digits\nepoch: 3", "2:1", "unknown key; did you mean epochs?"),
+    "an unknown key without a neighbour": ("data: digits\nxyzzy: 3", "2:1", "known are architecture, augmentation"),
+    "an unknown nested key": ("data: {source: digits, tst: none}", "1:24", "did you mean test?"),
+    "an unknown optimizer argument": (
+        "data: digits\noptimizer: {name: sgd, momentun: 0.9}",
+        "2:24",
+        "optimizer.momentun  unknown key; did you mean momentum?",
+    ),
+    "an unknown optimizer": ("data: digits\noptimizer: adm", "2:12", "unknown name 'adm'; did you mean adam?"),
+    "an unknown schedule": ("data: digits\nlr: {schedule: cosin}", "2:5", "did you mean cosine?"),
+    "an unknown layer": ("data: digits\narchitecture: [cnv: 3]", "2:16", "unknown layer 'cnv'; did you mean conv?"),
+    "an unknown layer setting": (
+        "data: digits\narchitecture:\n- conv: {filters: 3, kernl: 3}",
+        "3:22",
+        "architecture.0.conv.kernl  unknown key; did you mean kernel?",
+    ),
+    "a layer without what it needs": ("data: digits\narchitecture: [conv]", "2:16", "filters  is required"),
+    "two layers in one": ("data: digits\narchitecture: [{conv: 3, dense: 3}]", "2:16", "a mapping with one key"),
+    "a value for a layer that takes none": ("data: digits\narchitecture: [flatten: 3]", "2:16", "flatten without"),
+    "a fault inside a residual block": (
+        "data: digits\narchitecture:\n- residual: [conv: 3, conv: {filters: -1}]",
+        "3:39",
+        "architecture.0.residual.1.conv.filters  got -1; a whole number of at least 1 is accepted",
+    ),
+    "an unknown preset": ("data: digits\narchitecture: resnt", "2:15", "'resnt'; did you mean resnet?"),
+    "an unknown preset setting": ("data: digits\narchitecture: {preset: vgg, filtrs: [3]}", "2:29", "mean filters?"),
+    "a number out of range": (
+        "data: digits\naugmentation: {zoom: 1.5}",
+        "2:22",
+        "augmentation.zoom  got 1.5; a number from 0 to below 1 is accepted",
+    ),
+    "text for a number": ("data: digits\nbatch: many", "2:8", "got 'many'; a whole number of at least 1 is accepted"),
+    "a fraction for a count": ("data: digits\nepochs: 1.5", "2:9", "got 1.5; a whole number of at least 1"),
+    "true for a number": ("data: digits\nepochs: true", "2:9", "got True; a whole number of at least 1"),
+    "a number for a flag": (
+        "data: digits\naugmentation: {horizontal_flip: 3}",
+        "2:33",
+        "got 3; true or false is accepted",
+    ),
+    "a word out of a list": ("data: digits\nresize: strech", "2:9", "got 'strech'; did you mean stretch?"),
+    "a resolution of three": ("data: digits\nresolution: [1, 2, 3]", "2:13", "or two of them: [height, width]"),
+    "a rate of zero": ("data: digits\nlr: 0", "2:5", "got 0; a number above 0 is accepted"),
+    "a rate that is no number": ("data: digits\nlr: .nan", "2:5", "got nan"),
+    "an infinite rate": ("data: digits\nlr: .inf", "2:5", "got inf"),
+    "no data": ("epochs: 3", "1:1", "data  is required"),
+    "a folder without a path": ("data: {source: folder}", "1:7", "source folder needs a path"),
+    "a path for built-in data": ("data: {source: digits, path: x}", "1:7", "built in and takes no path"),
+    "a group without a CSV": ("data: {source: digits, group: patient}", "1:7", "only the source csv has"),
+    "an unknown source": ("data: {source: foldr, path: x}", "1:16", "did you mean folder?"),
+    "a fraction of two": ("data: {source: digits, test: 2.0}", "1:30", "got 2.0; a fraction between 0 and 1"),
+    "a class twice": ("data: {source: digits, classes: [a, a]}", "1:7", "classes has a name twice"),
+    "one class": ("data: {source: digits, classes: [a]}", "1:33", "classes"),
+    "a class that is a float": ("data: {source: digits, classes: [1.0, b]}", "1:34", "quote numbers with a point"),
+    "a name that is a path": ("data: digits\nname: ../x", "2:7", "up to 80 letters, digits"),
+    "smoothing with a loss that has none": (
+        "data: digits\nlabel_smoothing: 0.1\nloss: mean_squared_error",
+        "1:1",
+        "label_smoothing does not go with the loss mean_squared_error",
+    ),
+    "mixup with class numbers as labels": (
+        "data: digits\naugmentation: {mixup: 0.2}\nloss: sparse_categorical_crossentropy",
+        "1:1",
+        "mixup and cutmix need one-hot labels",
+    ),
+    "early stopping without validation": (
+        "data: {source: digits, validation: none}\nearly_stopping: 3",
+        "1:1",
+        "watch the validation part",
+    ),
+    "two ways to clip": ("data: digits\noptimizer: {name: sgd, clipnorm: 1, clipvalue: 1}", "2:12", "only one of"),
+    "a key of a later version": ("data: digits\nrepeats: 5", "2:10", "this version cannot do it yet"),
+    "a duplicate key": ("data: digits\nepochs: 3\nepochs: 4", "3:1", "epochs  the key stands twice"),
+    "a list as a key": ("data: digits\n? [a]\n: 3", "2:3", "a key is a plain word"),
+    "a tag that makes objects": ("data: !!python/object:os.system x", "1:7", "plain values only"),
+    "an alias inside itself": ("data: &a {b: *a}", "1:7", "an alias that contains itself"),
+    "a number of 5,000 digits": ("data: digits\nepochs: " + "1" * 5000, "2:9", "a number of 5000 digits"),
+    "too deep a nesting": ("data: " + "[" * 100 + "]" * 100, "1:", "nested more than 40 deep"),
+    "an open bracket": ("data: [digits", "1:", "not YAML"),
+    "a tab as indentation": ("data:\n\tsource: digits", "2:1", "not YAML"),
+    "a list": ("- data: digits", "", "a spec is a mapping"),
+    "nothing": ("", "", "is empty; a spec is a mapping"),
+    "a control character": ("data: \x00", "", "special characters are not allowed"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_spec_is_refused_with_place_and_advice(fault, tmp_path):
+    text, place, message = BROKEN[fault]
+    path = tmp_path / "broken.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SpecError) as raised:
+        load_spec(path)
+
+    assert message in str(raised.value)
+    assert place in str(raised.value)
+    assert str(path) in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def test_all_problems_are_shown_at_once_in_the_order_of_the_file(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("data: digits\nbatch: 0\noptimizer: {name: sgd, momentun: 1}\nepochs: 0\nlr: -1\n")
+
+    with pytest.raises(SpecError) as raised:
+        load_spec(path)
+
+    head, *lines = str(raised.value).splitlines()
+    assert head == f"{path} has 4 problems"
+    assert [line.split()[0] for line in lines] == ["2:8", "3:24", "4:9", "5:5"]
+
+
+def test_a_billion_laughs_are_cut_short(tmp_path):
+    levels = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(levels))
+
+    with pytest.raises(SpecError, match="too many values"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("lr.foo", 1, "-s  lr.foo  unknown key"),
+        ("batch", "x", "-s  batch  got 'x'"),
+        ("architecture.0.dense", 3, "-s  architecture  got"),
+        ("epochs.x", 3, "-s  epochs  got {'x': 3}"),
+        ("data.path.x", 3, "-s  data.path.x  there is nothing of that name"),
+    ],
+)
+def test_a_wrong_override_is_named(setting, value, message, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: {source: folder, path: x}")
+
+    with pytest.raises(SpecError) as raised:
+        load_spec(path, {setting: value})
+
+    assert message in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"cannot read .*nowhere\.yaml: No such file"):
+        load_spec(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"data: \xff\xfe")
+
+    with pytest.raises(SpecError, match="not UTF-8 text"):
+        load_spec(path)
