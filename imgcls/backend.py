@@ -1,0 +1,139 @@
+"""TensorFlow and Keras: started quietly, on the device asked for, with fixed threads and deterministic operations."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from imgcls.errors import DataError, RunError
+
+__all__ = ["Device", "load_model", "start"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the network runs on.
+
+    Attributes:
+        kind: ``cpu`` or ``gpu``.
+        name: the processor's or card's name.
+        threads: of one operation; another number gives other rounding, so it is part of what makes a run repeatable.
+        note: why not a GPU, where one is there and cannot be used; else empty.
+    """
+
+    kind: Literal["cpu", "gpu"]
+    name: str
+    threads: int
+    note: str = ""
+
+
+def start(device: str = "cpu") -> Device:
+    """Import TensorFlow and Keras and fix what makes a run repeatable.
+
+    Args:
+        device: ``auto``, ``cpu`` or ``gpu``.
+
+    Raises:
+        RunError: a GPU was asked for and there is none that TensorFlow can use.
+    """
+    with _quiet():
+        import tensorflow as tf
+
+        found = tf.config.list_physical_devices("GPU")
+    threads = _fix_threads(tf)
+    tf.config.experimental.enable_op_determinism()
+    note = "" if found else _why_no_gpu(tf)
+    if device == "gpu" and not found:
+        raise RunError(f"device: gpu was asked for, but {note or 'this machine has no GPU'}")
+    _show_gpus(tf, found if device != "cpu" else [])
+    if device != "cpu" and found:
+        name = tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU")
+        return Device("gpu", name, threads)
+    return Device("cpu", _cpu_name(), threads, note if device == "auto" else "")
+
+
+def load_model(path: Path) -> Any:
+    """Load a ``.keras`` file without running any code from it.
+
+    Raises:
+        DataError: the file is truncated, foreign, or asks for code.
+    """
+    start_if_needed()
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} is not a model that can be loaded: {reason[:200]}") from error
+
+
+def start_if_needed() -> None:
+    """Start on the default device where nothing has been started; a notebook may have done it."""
+    if "tensorflow" not in sys.modules:
+        start("auto")
+
+
+def _fix_threads(tf: Any) -> int:
+    """Give one operation all cores, and say how many these are: rounding depends on it."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if tf.config.threading.get_intra_op_parallelism_threads() == 0:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError:  # TensorFlow is in use already, with as many threads as it found cores
+            return threads
+    return int(tf.config.threading.get_intra_op_parallelism_threads())
+
+
+def _show_gpus(tf: Any, gpus: list[Any]) -> None:
+    try:
+        tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError as error:  # already in use by this process: a notebook's second run
+        if tf.config.get_visible_devices("GPU") != gpus:
+            raise RunError("the device was chosen earlier in this process and cannot be changed: start anew") from error
+
+
+def _why_no_gpu(tf: Any) -> str:
+    """Say why TensorFlow cannot use an NVIDIA card that is there; an empty string where there is none."""
+    if not (Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()):
+        return ""
+    if not tf.test.is_built_with_cuda():
+        return "the NVIDIA GPU cannot be used: this TensorFlow is built without CUDA"
+    return "the NVIDIA GPU cannot be used: CUDA's libraries are missing; pip install 'imgcls[gpu]' brings them"
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        import platform
+
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what C++ writes at start-up from the terminal; show it if the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            noise.seek(0)
+            os.write(kept, noise.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,1 @@
+"""Training: sampling, feed, losses, optimizers, schedules, and the loop over the epochs."""

@@ -1,0 +1,99 @@
+"""From prepared images to the batches of an epoch.
+
+tf.data only carries the batches to the network, one ahead of it. Its autotuning is switched off: it can stall the end
+of an epoch by seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.augmentation import draw, draw_fields, mixed_labels
+from imgcls.spec import Spec
+from imgcls.training.losses import encode_labels
+from imgcls.training.sampling import class_weights, epoch_length, epoch_order
+
+__all__ = ["TrainingFeed"]
+
+Batch = tuple[Any, NDArray[Any], NDArray[np.float32]]
+
+_AHEAD = 2  # batches that wait for the network
+
+
+@dataclass
+class TrainingFeed:
+    """The training images in the order and form that each epoch shows them.
+
+    Attributes:
+        images: uint8 (n, height, width, channels), of all parts.
+        rows: int, which of them are for training.
+        labels: int (len(rows),).
+        classes: how many.
+    """
+
+    spec: Spec
+    images: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    classes: int
+    _epoch: int = field(default=1, init=False)
+    _dataset: Any = field(default=None, init=False)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; the last may be smaller."""
+        return -(-self.length // self.spec.batch)
+
+    @property
+    def length(self) -> int:
+        """Images an epoch."""
+        return epoch_length(self.labels, self.spec.imbalance)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
+        spec = self.spec
+        order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
+        shape = self.images.shape[1:]
+        weights = np.ones(self.classes, np.float32)
+        if spec.imbalance == "class_weights":
+            weights = class_weights(self.labels, self.classes)
+        for start in range(0, len(order), spec.batch):
+            places = order[start : start + spec.batch]
+            image = self.images[self.rows[places]]
+            labels = encode_labels(spec, self.labels[places], self.classes)
+            weight = weights[self.labels[places]]
+            if spec.augmentation.is_none:
+                yield image, labels, weight
+                continue
+            drawn = draw(spec.augmentation, shape, spec.seed, epoch, places)
+            yield {**drawn, "image": image}, mixed_labels(drawn, labels, shape), weight
+
+    def dataset(self, epoch: int) -> Any:
+        """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""
+        self._epoch = epoch
+        if self._dataset is None:
+            self._dataset = self._build()
+        return self._dataset
+
+    def _build(self) -> Any:
+        import tensorflow as tf
+
+        shape = self.images.shape[1:]
+        image: Any = tf.TensorSpec((None, *shape), tf.uint8)
+        if not self.spec.augmentation.is_none:
+            fields = draw_fields(self.spec.augmentation, shape)
+            image = {"image": image} | {name: tf.TensorSpec((None, *size), tf.float32) for name, size in fields.items()}
+        sample = encode_labels(self.spec, self.labels[:1], self.classes)
+        labels = tf.TensorSpec((None, *sample.shape[1:]), sample.dtype)
+        signature = (image, labels, tf.TensorSpec((None,), tf.float32))
+        dataset = tf.data.Dataset.from_generator(lambda: self.batches(self._epoch), output_signature=signature)
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.deterministic = True
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
+        return dataset.prefetch(_AHEAD).with_options(options)

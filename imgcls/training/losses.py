@@ -1,0 +1,48 @@
+"""Which loss the spec means, and what its labels look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.spec import Spec
+
+__all__ = ["LOSSES", "build_loss", "encode_labels", "loss_name", "takes_one_hot"]
+
+_SPARSE = "sparse_categorical_crossentropy"
+
+LOSSES: dict[str, type[keras.losses.Loss]] = {
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
+    "categorical_hinge": keras.losses.CategoricalHinge,
+    "kl_divergence": keras.losses.KLDivergence,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+    _SPARSE: keras.losses.SparseCategoricalCrossentropy,
+}
+
+
+def loss_name(spec: Spec) -> str:
+    """Return the loss in force: ``auto`` is cross-entropy, over one-hot labels where these can be fractions."""
+    if spec.loss != "auto":
+        return spec.loss
+    return "categorical_crossentropy" if spec.label_smoothing or spec.augmentation.mixes_labels else _SPARSE
+
+
+def takes_one_hot(spec: Spec) -> bool:
+    """Whether labels are rows of (n, classes) instead of class numbers (n,)."""
+    return loss_name(spec) != _SPARSE
+
+
+def build_loss(spec: Spec) -> keras.losses.Loss:
+    """Build the loss; it takes probabilities."""
+    settings: dict[str, Any] = {"label_smoothing": spec.label_smoothing} if spec.label_smoothing else {}
+    return LOSSES[loss_name(spec)](**settings)
+
+
+def encode_labels(spec: Spec, labels: NDArray[np.int32], classes: int) -> NDArray[Any]:
+    """Return labels as the loss takes them: int (n,), or float32 one-hot (n, classes)."""
+    return np.eye(classes, dtype=np.float32)[labels] if takes_one_hot(spec) else labels
