@@ -1,0 +1,100 @@
+"""One prediction pass over images in their stored order; every figure of a result comes from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.errors import ConsistencyError
+from imgcls.spec import Spec
+from imgcls.training.losses import build_loss, encode_labels
+
+__all__ = ["Predictions", "predict_images"]
+
+_MAX_BATCH = 512
+_BATCH_VALUES = 1 << 22  # values of one batch of input, at most: memory stays bounded at any resolution
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says of some images.
+
+    Attributes:
+        labels: int (n,), the true classes in stored order.
+        probabilities: float32 (n, classes), rows sum to 1.
+        loss: mean over the images, with the penalties on the weights, as Keras reports it.
+    """
+
+    labels: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+    loss: float
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each image; the first of equals."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images whose predicted class is the true one."""
+        return int(np.sum(self.predicted == self.labels)) / len(self.labels)
+
+
+def predict_images(
+    spec: Spec,
+    network: keras.Model,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int32],
+) -> Predictions:
+    """Predict some images in one pass.
+
+    Keras' own accuracy is computed on the way, from the batches as they pass; it must be the accuracy of the result.
+
+    Args:
+        images: uint8 (n, height, width, channels), 0..255.
+        rows: int (m,), which of them, in the order of the result.
+        labels: int (m,), their true classes.
+
+    Raises:
+        ConsistencyError: Keras counts other hits than the predictions have.
+    """
+    loss, accuracy = build_loss(spec), _accuracy(spec)
+    classes = network.output_shape[-1]
+    size = _batch_size(images.shape, len(rows))
+    parts, total = [], 0.0
+    for start in range(0, len(rows), size):
+        chosen = rows[start : start + size]
+        batch = images[np.resize(chosen, size)]  # the last batch is filled up: one shape, traced once
+        probabilities = network.predict_on_batch(batch)[: len(chosen)]
+        target = encode_labels(spec, labels[start : start + size], classes)
+        accuracy.update_state(target, probabilities)
+        total += float(loss(target, probabilities)) * len(chosen)
+        parts.append(probabilities)
+    penalty = sum(float(value) for value in network.losses)
+    result = Predictions(labels, np.concatenate(parts), total / len(rows) + penalty)
+    _agree(result, float(accuracy.result()))
+    return result
+
+
+def _accuracy(spec: Spec) -> Any:
+    sparse = encode_labels(spec, np.zeros(1, np.int32), 2).ndim == 1
+    return keras.metrics.SparseCategoricalAccuracy() if sparse else keras.metrics.CategoricalAccuracy()
+
+
+def _batch_size(shape: tuple[int, ...], count: int) -> int:
+    """Return a size that depends on the images alone: other sizes could round differently."""
+    return max(1, min(_MAX_BATCH, _BATCH_VALUES // int(np.prod(shape[1:])), count))
+
+
+def _agree(result: Predictions, keras_accuracy: float) -> None:
+    n = len(result.labels)
+    if abs(result.accuracy - keras_accuracy) > max(1e-6, 0.4 / n):
+        raise ConsistencyError(
+            f"Keras counts an accuracy of {keras_accuracy:.6f}, the predictions have {result.accuracy:.6f} "
+            f"on the same {n} images: no result is written"
+        )

@@ -1,0 +1,193 @@
+"""What a run writes into its folder, and in which order: inputs first, then a row an epoch, the result last."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcls import runs
+from imgcls.environment import describe_environment
+from imgcls.errors import DataError, ImgclsError, RunError
+from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
+from imgcls.runs import Run
+from imgcls.spec import LoadedSpec, Spec, spec_yaml
+
+if TYPE_CHECKING:
+    import keras
+
+    from imgcls.backend import Device
+    from imgcls.data import Dataset
+    from imgcls.evaluation.prediction import Predictions
+    from imgcls.observer import Observer
+    from imgcls.training.loop import EpochRow, TrainingResult
+
+__all__ = [
+    "Clock",
+    "HistoryRecorder",
+    "recorded",
+    "refuse_changed",
+    "save_model",
+    "write_evaluation",
+    "write_inputs",
+    "write_results",
+    "write_timings",
+]
+
+log = logging.getLogger("imgcls")
+
+
+@contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """Keep status and log of a run true, however it ends."""
+    handler = logging.FileHandler(run.path(runs.LOG), encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    run.set_status("running")
+    try:
+        yield
+    except ImgclsError as error:
+        log.error("%s", error)  # noqa: TRY400 - the message is the whole story
+        run.set_status("failed", str(error))
+        raise
+    except Exception as error:
+        log.exception("the run failed")
+        run.set_status("failed", f"{type(error).__name__}: {error}")
+        if (hint := _memory_hint(error)) is not None:
+            raise RunError(hint) from error
+        error.run_folder = run.folder  # type: ignore[attr-defined] # where the traceback is
+        raise
+    except BaseException as error:  # Ctrl-C or a signal
+        log.warning("interrupted: %s", error or type(error).__name__)
+        run.set_status("interrupted", str(error) or "by the user")
+        raise
+    else:
+        run.set_status("completed")
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _memory_hint(error: Exception) -> str | None:
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out of memory: a smaller batch (or resolution) needs less"
+    return None
+
+
+def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, dataset: Dataset, device: Device) -> None:
+    """Write what the run starts from, before the first epoch."""
+    write_text(run.path(runs.SPEC), loaded.text)
+    write_text(run.path(runs.RESOLVED), spec_yaml(spec))
+    environment = describe_environment(device, precision=spec.precision, seed=spec.seed, base=loaded.base)
+    write_json(run.path(runs.ENVIRONMENT), environment)
+    write_csv(run.path(runs.MANIFEST), ("path", "label", "split", "sha256"), _manifest(dataset))
+    sizes = ", ".join(f"{len(rows)} {name}" for name, rows in dataset.splits.items())
+    log.info("images: %s; classes: %d; device: %s", sizes, len(dataset.classes), device.name)
+    for finding in dataset.findings:
+        log.warning("%s: %s", finding.code, finding.message)
+
+
+def _manifest(dataset: Dataset) -> Iterator[tuple[str, str, str, str]]:
+    for split, rows in dataset.splits.items():
+        for row in rows:
+            label = dataset.classes[dataset.labels[row]]
+            yield dataset.paths[row], label, split, dataset.sha256[row].tobytes().hex()
+
+
+class HistoryRecorder:
+    """Writes ``history.csv`` as it grows, and hands on to the observer."""
+
+    def __init__(self, run: Run, observer: Observer) -> None:
+        self.run = run
+        self.observer = observer
+        self.rows: list[EpochRow] = []
+
+    def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
+        self.observer.batch(epoch, step, steps, loss, accuracy)
+
+    def epoch(self, row: EpochRow) -> None:
+        self.rows.append(row)
+        values = [["" if value is None else value for value in asdict(each).values()] for each in self.rows]
+        write_csv(self.run.path(runs.HISTORY), [item.name for item in fields(row)], values)
+        log.info("epoch %s", ", ".join(f"{name} {value}" for name, value in asdict(row).items()))
+        self.observer.epoch(row)
+
+
+def save_model(run: Run, network: keras.Model) -> None:
+    """Save the network, whole or not at all; it needs nothing of imgcls to be loaded."""
+    with whole_file(run.path(runs.MODEL)) as temporary:
+        network.save(temporary)
+
+
+def write_results(
+    run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, result: TrainingResult
+) -> None:
+    """Write what a finished training gave; ``metrics.json`` comes last."""
+    from imgcls.evaluation.pictures import draw_curves
+
+    write_evaluation(run, metrics, dataset, predictions)
+    draw_curves(run.path(runs.CURVES_PNG), [asdict(row) for row in result.history], best_epoch=result.best_epoch)
+    write_json(run.path(runs.METRICS), metrics)
+    for warning in metrics["warnings"]:
+        log.warning("%s: %s", warning["code"], warning["message"])
+
+
+def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions) -> None:
+    """Write tables and matrix of one split."""
+    from imgcls.evaluation.pictures import draw_confusion_matrix
+    from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
+
+    paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
+    write_predictions(run, paths, predictions.labels, predictions.probabilities, dataset.classes)
+    write_confusion_matrix(run, metrics)
+    write_report(run, metrics)
+    draw_confusion_matrix(run.path(runs.CONFUSION_PNG), np.array(metrics["confusion_matrix"]), dataset.classes)
+
+
+def write_timings(run: Run, clock: Clock, result: TrainingResult, dataset: Dataset) -> None:
+    """Write where the seconds went."""
+    train_seconds = result.train_seconds
+    images = len(dataset.splits["train"])
+    later = train_seconds[1:] or train_seconds  # the first epoch includes tracing
+    timings = {
+        "total": clock.total(),
+        "phases": clock.phases,
+        "epoch_seconds": [row.seconds for row in result.history],
+        "train_epoch_seconds": list(train_seconds),
+        "images_per_second": images / float(np.median(later)),
+    }
+    write_json(run.path(runs.TIMINGS), timings)
+
+
+def refuse_changed(run: Run, dataset: Dataset) -> None:
+    """Raise if an image is not what the run saw."""
+    seen = {(row["split"], row["path"]): row["sha256"] for row in read_csv(run.path(runs.MANIFEST))}
+    now = {(split, path): digest for path, _, split, digest in _manifest(dataset)}
+    changed = sorted(path for (split, path), digest in now.items() if seen.get((split, path)) != digest)
+    changed += sorted(path for split, path in seen.keys() - now.keys())
+    if changed:
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise DataError(f"the data changed since {run.name}: {', '.join(changed[:5])}{more}")
+
+
+class Clock:
+    """Sums the seconds of named phases."""
+
+    def __init__(self) -> None:
+        self.begun = time.perf_counter()
+        self.phases: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.phases[phase] = self.phases.get(phase, 0.0) + time.perf_counter() - begun
+
+    def total(self) -> float:
+        return time.perf_counter() - self.begun
