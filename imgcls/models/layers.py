@@ -148,6 +148,14 @@ def _activation(layer: Any, seed: int, name: str) -> kl.Layer:  # noqa: ARG001 -
     return kl.Activation(None if layer.function == "none" else layer.function, name=_name(name, layer))
 
 
+def _prelu(layer: Any, seed: int, name: str) -> Callable[[Any], Any]:  # noqa: ARG001 - one signature for all builders
+    def apply(tensor: Any) -> Any:
+        places = list(range(1, len(tensor.shape) - 1)) or None  # a slope for each channel, shared by all places
+        return kl.PReLU(shared_axes=places, name=_name(name, layer))(tensor)
+
+    return apply
+
+
 BUILDERS: dict[str, Callable[[Any, int, str], Any]] = {
     "activation": _activation,
     "average_pool": _pool(kl.AveragePooling2D),
@@ -168,7 +176,7 @@ BUILDERS: dict[str, Callable[[Any, int, str], Any]] = {
     "layer_norm": _plainly(kl.LayerNormalization, "epsilon"),
     "leaky_relu": _plainly(kl.LeakyReLU, "negative_slope"),
     "max_pool": _pool(kl.MaxPooling2D),
-    "prelu": _plainly(kl.PReLU, shared_axes=[1, 2]),
+    "prelu": _prelu,
     "relu": _plainly(kl.ReLU),
     "reshape": _plainly(kl.Reshape, "shape=target_shape"),
     "residual": _residual,
