@@ -1,0 +1,205 @@
+"""A data set as everything else sees it: prepared pixels, labels, and the rows of each part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.data.images import Geometry
+from imgcls.data.listing import PARTS, Listing, PartSources, raise_problems, select_classes
+from imgcls.data.preparation import prepare
+from imgcls.data.sources import list_path, list_source
+from imgcls.data.splits import carve, check_parts, limit_part, ranks
+from imgcls.data.store import Cache, Prepared
+from imgcls.errors import DataError
+from imgcls.findings import Finding
+from imgcls.spec.data import DEFAULT_RESOLUTION, DEFAULT_TEST, DEFAULT_VALIDATION, DataSpec
+from imgcls.wording import counted, some
+
+__all__ = ["Dataset", "load_dataset", "load_images"]
+
+SHOWN = 6  # duplicates named in a finding
+DEFAULT_FRACTIONS = {"validation": DEFAULT_VALIDATION, "test": DEFAULT_TEST}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, labels and the division into parts.
+
+    Attributes:
+        images: uint8 (n, height, width, channels) in 0..255, memory-mapped, read-only.
+        labels: int32 (n,), index into ``classes``.
+        paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
+        sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
+        splits: ``train``, ``validation`` and ``test``, as far as there are → rows, ascending.
+        findings: what the user should be told.
+        key: names the prepared store.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    paths: tuple[str, ...]
+    sha256: NDArray[np.uint8]
+    classes: tuple[str, ...]
+    splits: Mapping[str, NDArray[np.int64]]
+    findings: tuple[Finding, ...]
+    key: str
+
+
+def load_dataset(
+    data: DataSpec,
+    *,
+    base: Path,
+    resolution: tuple[int, int] | None,
+    color: str | None,
+    resize: Literal["stretch", "crop", "pad"],
+    cache: Cache,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """List, prepare and divide the images of a spec.
+
+    Args:
+        data: what the spec says of the data.
+        base: the folder that ``data.path`` is relative to.
+        resolution: height and width; None for that of arrays, or 64 x 64 for files.
+        color: ``rgb`` or ``grayscale``; None for that of arrays, or ``rgb`` for files.
+        resize: how other shapes become that one: ``stretch``, ``crop`` or ``pad``.
+        cache: where prepared data is kept.
+        progress: called with (images done, images in all) while images are decoded.
+
+    Raises:
+        DataError: the data is missing, broken, or does not fit the spec.
+        RunError: the prepared data cannot be written.
+    """
+    listed, sources = list_source(data, base, DEFAULT_FRACTIONS)
+    listing = select_classes(listed, data.classes)
+    given = tuple(sources.names)
+    check_parts(listing.origin, listing.classes, listing.labels, listing.parts, given)
+    geometry = _geometry(listing, resolution, color, resize)
+    key, prepared, odd = prepare(listing, geometry, cache, on_bad_image=data.on_bad_image, progress=progress)
+    if len(prepared.rows) < len(listing.ids):  # a class may consist of unreadable images
+        check_parts(listing.origin, listing.classes, prepared.labels, listing.parts[prepared.rows], given)
+    splits = _divide(data, listing.take(prepared.rows), prepared, sources)
+    findings = (*listing.findings, *odd, *_duplicates(prepared, splits))
+    return _dataset(listing, prepared, splits, findings, key)
+
+
+def load_images(
+    path: Path,
+    *,
+    classes: Sequence[str],
+    resolution: tuple[int, int],
+    color: str,
+    resize: Literal["stretch", "crop", "pad"],
+    cache: Cache,
+    on_bad_image: Literal["error", "skip"] = "error",
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Prepare all images of a folder, CSV or npz file as one split called ``data``, by the given order of classes.
+
+    Raises:
+        DataError: the data is missing or broken, or has a class that is not among ``classes``.
+        RunError: the prepared data cannot be written.
+    """
+    listing = select_classes(list_path(path), classes, strict=True)
+    if not listing.ids:
+        raise DataError(f"{listing.origin} has no images")
+    geometry = _geometry(listing, resolution, color, resize)
+    key, prepared, odd = prepare(listing, geometry, cache, on_bad_image=on_bad_image, progress=progress)
+    if not len(prepared.rows):
+        raise DataError(f"{listing.origin} has no readable image")
+    absent = [name for index, name in enumerate(classes) if not (prepared.labels == index).any()]
+    findings = [*listing.findings, *odd]
+    if absent:
+        findings.append(Finding("classes_without_images", f"{listing.origin} has no images of {some(absent)}"))
+    return _dataset(listing, prepared, {"data": np.arange(len(prepared.rows))}, findings, key)
+
+
+def _geometry(
+    listing: Listing, resolution: tuple[int, int] | None, color: str | None, resize: Literal["stretch", "crop", "pad"]
+) -> Geometry:
+    native = listing.native
+    height_width = DEFAULT_RESOLUTION if native is None else native[:2]
+    natural = "grayscale" if native is not None and native[2] == 1 else "rgb"
+    return Geometry(resolution or height_width, cast("Literal['rgb', 'grayscale']", color or natural), resize)
+
+
+def _divide(data: DataSpec, listing: Listing, prepared: Prepared, sources: PartSources) -> dict[str, NDArray[np.int64]]:
+    """Carve what is a fraction out of the training images, then apply the limits."""
+    parts = listing.parts.copy()
+    _check_groups(listing)
+    rank = ranks(data.split_seed, prepared.sha256, listing.ids)
+    own = np.flatnonzero(parts == PARTS.index("train"))
+    groups = None if listing.groups is None else [listing.groups[row] for row in own]
+    parts[own] = carve(
+        prepared.labels[own], prepared.sha256[own], groups, rank[own], sources.fractions, listing.classes
+    )
+    splits = {}
+    for index, part in enumerate(PARTS):
+        if part in sources.names or part in sources.fractions:
+            rows = np.flatnonzero(parts == index)
+            limit = getattr(data.limit, part)
+            splits[part] = rows if limit is None else limit_part(rows, prepared.labels, rank, limit, part)
+    return splits
+
+
+def _check_groups(listing: Listing) -> None:
+    """Refuse parts that the user gave and that a group stands in two of."""
+    if listing.groups is None:
+        return
+    seen: dict[str, set[str]] = {}
+    for group, part in zip(listing.groups, listing.parts.tolist(), strict=True):
+        seen.setdefault(group, set()).add(PARTS[part])
+    torn = [f"group {group} stands in {' and '.join(sorted(parts))}" for group, parts in seen.items() if len(parts) > 1]
+    raise_problems(f"{listing.origin} has groups that fall into two parts", torn)
+
+
+def _duplicates(prepared: Prepared, splits: Mapping[str, NDArray[np.int64]]) -> list[Finding]:
+    """Tell of images with the same content in two parts, and of those with two labels."""
+    used = np.concatenate(list(splits.values()))
+    part = np.repeat(np.arange(len(splits)), [len(rows) for rows in splits.values()])
+    content = np.unique(np.ascontiguousarray(prepared.sha256[used]).view("S32").reshape(-1), return_inverse=True)[1]
+    findings = []
+    order = np.lexsort((used, part, content))
+    again = content[order][1:] == content[order][:-1]
+    for code, value, text in (
+        ("duplicate_across_splits", part, "stand in two splits with the same content"),
+        ("duplicate_across_classes", prepared.labels[used], "have the same content and different classes"),
+    ):
+        low = np.full(content.max() + 1, np.iinfo(np.int64).max)
+        high = np.full(content.max() + 1, -1)
+        np.minimum.at(low, content, value)
+        np.maximum.at(high, content, value)
+        concerned = order[(low != high)[content[order]]]
+        if len(concerned) and again.any():
+            names = list(splits)
+            shown = [f"{prepared.paths[used[row]]} ({names[part[row]]})" for row in concerned[:SHOWN]]
+            more = f" and {len(concerned) - SHOWN:,} more" if len(concerned) > SHOWN else ""
+            distinct = counted(int((low != high).sum()), "picture")
+            findings.append(Finding(code, f"{len(concerned):,} images ({distinct}) {text}: {', '.join(shown)}{more}"))
+    return findings
+
+
+def _dataset(
+    listing: Listing,
+    prepared: Prepared,
+    splits: Mapping[str, NDArray[np.int64]],
+    findings: Sequence[Finding],
+    key: str,
+) -> Dataset:
+    return Dataset(
+        images=prepared.images,
+        labels=prepared.labels,
+        paths=prepared.paths,
+        sha256=prepared.sha256,
+        classes=listing.classes,
+        splits=MappingProxyType(dict(splits)),
+        findings=tuple(findings),
+        key=key,
+    )

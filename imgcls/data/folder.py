@@ -1,0 +1,203 @@
+"""The source ``folder``: a sub-folder a class, with or without folders for train, validation and test above them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from imgcls.data.listing import PARTS, Files, Listing, PartSources, resolve_parts
+from imgcls.errors import DataError, nearest
+from imgcls.findings import Finding
+from imgcls.spec.data import DataSpec
+from imgcls.wording import counted, display, some
+
+__all__ = ["ENDINGS", "list_class_folders", "list_folder"]
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+NEVER_DATA = frozenset({"__macosx", "thumbs.db", "desktop.ini"})  # what macOS and Windows leave behind
+
+
+@dataclass
+class _Seen:
+    """What a walk met besides images."""
+
+    hidden_files: int = 0
+    hidden_folders: int = 0
+    special: int = 0
+    loose: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    closed: list[str] = field(default_factory=list)
+
+
+def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple[Listing, PartSources]:
+    """List a folder with class folders.
+
+    Images anywhere below a class folder belong to that class. Links are followed, each real folder once a class.
+    Hidden files and folders are never data, and only regular files are ever opened.
+
+    Raises:
+        DataError: no such folder, no class folders, or a part's folder is missing.
+    """
+    _check_folder(path, "data.path")
+    sources = resolve_parts(data, _folder_names(path), defaults)
+    roots = {part: path / name for part, name in sources.names.items()}
+    for part, root in roots.items():
+        _check_folder(root, f"data.{part}", _folder_names(path))
+    apart = {os.path.realpath(root) for part, root in roots.items() if part != "train"}
+    listing = _list(path, roots, apart)
+    used = apart | {os.path.realpath(roots["train"])}
+    others = [name for name in _folder_names(path) if not _is_hidden(name)]
+    beside = [name for name in others if os.path.realpath(path / name) not in used]
+    if sources.names["train"] == "" or not beside:
+        return listing, sources
+    text = f"{counted(len(beside), 'folder')} beside the parts left out: {some([display(name) for name in beside])}"
+    return replace(listing, findings=(*listing.findings, Finding("folders_left_out", text))), sources
+
+
+def list_class_folders(path: Path) -> Listing:
+    """List a folder with class folders as one part, whatever the folders' names."""
+    _check_folder(path, "data")
+    return _list(path, {"train": path}, set())
+
+
+def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> Listing:
+    seen = _Seen()
+    found: list[tuple[str, str, str, int]] = []  # id, path, class, part
+    classes: set[str] = set()
+    for part, root in roots.items():
+        prefix = "" if root == base else os.path.relpath(root, base).replace(os.sep, "/") + "/"
+        folders = [folder for folder in _class_folders(root, seen) if os.path.realpath(folder.path) not in apart]
+        if not folders:
+            raise DataError(_no_classes(root, seen))
+        for folder in folders:
+            name = display(folder.name)
+            classes.add(name)
+            start = f"{prefix}{folder.name}/"
+            found += [(display(id_), file, name, PARTS.index(part)) for id_, file in _walk(folder.path, start, seen)]
+    if seen.closed:
+        raise DataError(f"cannot list {some(seen.closed)}")
+    found.sort()
+    order = sorted(classes)
+    position = {name: index for index, name in enumerate(order)}
+    return Listing(
+        origin=display(base),
+        classes=tuple(order),
+        ids=tuple(row[0] for row in found),
+        labels=np.array([position[row[2]] for row in found], np.int32),
+        parts=np.array([row[3] for row in found], np.int8),
+        images=Files(tuple(row[1] for row in found)),
+        rows=np.arange(len(found)),
+        findings=tuple(_findings(seen)),
+    )
+
+
+def _walk(top: str, prefix: str, seen: _Seen) -> list[tuple[str, str]]:
+    """Return (name relative to the data folder, path) of the images below ``top``."""
+    images: list[tuple[str, str]] = []
+    visited = {_identity(top)}
+    waiting = [(top, prefix)]
+    while waiting:
+        folder, start = waiting.pop()
+        for entry in _entries(folder, seen):
+            kind = _kind(entry)
+            if _is_hidden(entry.name):
+                seen.hidden_files += kind != "folder"
+                seen.hidden_folders += kind == "folder"
+            elif kind == "folder":
+                identity = _identity(entry.path)
+                if identity not in visited:
+                    visited.add(identity)
+                    waiting.append((entry.path, f"{start}{entry.name}/"))
+            elif kind == "special":
+                seen.special += 1
+            elif (ending := Path(entry.name).suffix.lower()) in ENDINGS:
+                images.append((start + entry.name, entry.path))
+            else:
+                seen.endings[display(ending) or "no ending"] += 1
+    return images
+
+
+def _class_folders(root: Path, seen: _Seen) -> list[os.DirEntry[str]]:
+    folders = []
+    for entry in _entries(os.fspath(root), seen):
+        kind = _kind(entry)
+        if _is_hidden(entry.name):
+            seen.hidden_files += kind != "folder"
+            seen.hidden_folders += kind == "folder"
+        elif kind == "folder":
+            folders.append(entry)
+        elif Path(entry.name).suffix.lower() in ENDINGS:
+            seen.loose += 1
+    return folders
+
+
+def _entries(folder: str, seen: _Seen) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        seen.closed.append(f"{display(folder)} ({error.strerror})")
+        return []
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return ``folder``, ``file`` or ``special``; a broken link is a file, which will be reported as unreadable."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists()):
+            return "file"
+    except OSError:  # a link to itself
+        return "file"
+    return "special"
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in NEVER_DATA
+
+
+def _folder_names(path: Path) -> list[str]:
+    return [entry.name for entry in _entries(os.fspath(path), _Seen()) if _kind(entry) == "folder"]
+
+
+def _check_folder(path: Path, key: str, siblings: list[str] | None = None) -> None:
+    if path.is_dir():
+        return
+    place = display(path.absolute())
+    if path.exists():
+        raise DataError(f"{key}: {place} is a file; a folder with a sub-folder for each class is looked for")
+    hint = nearest(path.name, siblings or ())
+    raise DataError(f"{key}: there is no folder {place}{hint}; a folder with a sub-folder for each class is looked for")
+
+
+def _no_classes(root: Path, seen: _Seen) -> str:
+    loose = f" ({counted(seen.loose, 'image')} directly in it)" if seen.loose else ""
+    closed = f" ({seen.closed[0]})" if seen.closed else ""
+    return f"{display(root.absolute())} has no class folders{loose}{closed}; each class needs a sub-folder of its own"
+
+
+def _findings(seen: _Seen) -> list[Finding]:
+    findings = []
+    if seen.hidden_files or seen.hidden_folders:
+        what = f"{counted(seen.hidden_files, 'hidden file')} and {counted(seen.hidden_folders, 'hidden folder')}"
+        findings.append(Finding("hidden_left_out", f"{what} left out"))
+    if seen.endings:
+        list_ = some([f"{ending} {count:,}" for ending, count in seen.endings.most_common()])
+        files = counted(seen.endings.total(), "file")
+        findings.append(Finding("other_endings_left_out", f"{files} left out for their ending: {list_}"))
+    if seen.loose:
+        images = counted(seen.loose, "image")
+        findings.append(Finding("loose_images_left_out", f"{images} left out that stand in no class folder"))
+    if seen.special:
+        what = counted(seen.special, "pipe, socket or device", "pipes, sockets or devices")
+        findings.append(Finding("special_files_left_out", f"{what} left out"))
+    return findings

@@ -1,0 +1,159 @@
+"""From a file's bytes, or an array, to the pixels that a network sees.
+
+One rule for each kind of image:
+
+- The orientation that EXIF gives is applied.
+- Palettes are looked up. Bilevel images are 0 and 255.
+- Grey becomes rgb by repeating the channel, rgb becomes grey by Pillow's ``L`` (ITU-R 601-2 luma).
+- Alpha, of whatever mode, is laid over white.
+- CMYK becomes rgb by Pillow's formula; embedded colour profiles are not applied.
+- 16-bit grey is divided by 257 and rounded, so that 65535 is 255; 16-bit colour keeps its upper eight bits.
+- 32-bit integers and floats have no range that 0..255 could stand for: they are refused.
+- Of several frames or pages the first is taken.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+__all__ = ["DECODING_VERSION", "Geometry", "UnreadableImageError", "decode", "fit_array"]
+
+DECODING_VERSION = 1  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
+
+# Nothing else is tried: Pillow's other readers are rarely tested, and the one for EPS starts a program.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+MAX_PIXELS = 178_956_970  # twice Pillow's default, where it raises; a phone's 108-megapixel photo is still read
+ORIENTATION = 0x0112
+DRAFT_MARGIN = 2  # a JPEG is decoded at no less than twice the wanted size, so that resampling still antialiases
+
+
+class UnreadableImageError(Exception):
+    """The bytes are no image that can be used; the message says why in a few words."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What every prepared image is brought to.
+
+    Attributes:
+        resolution: height and width in pixels.
+        resize: ``stretch`` ignores the sides' ratio, ``crop`` fills the target and cuts evenly what is beyond,
+            ``pad`` shows the whole image centred on black.
+    """
+
+    resolution: tuple[int, int]
+    color: Literal["rgb", "grayscale"]
+    resize: Literal["stretch", "crop", "pad"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return (*self.resolution, 3 if self.color == "rgb" else 1)
+
+
+def decode(data: bytes, geometry: Geometry) -> tuple[NDArray[np.uint8], bool]:
+    """Return the pixels (height, width, channels) in 0..255, and whether there were further frames.
+
+    Raises:
+        UnreadableImageError: not an image, truncated, too large, or of a kind that has no rule.
+    """
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(image)
+            several = image.format != "MPO" and bool(getattr(image, "is_animated", False))  # a phone's MPO is one photo
+            if several:
+                image.seek(0)
+            side = DRAFT_MARGIN * max(geometry.resolution)
+            image.draft(None, (side, side))  # None keeps the mode
+            image.load()
+            return _fit(_opaque(_upright(image)), geometry), several
+    except (UnreadableImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("not an image of a known format") from error
+    except Exception as error:
+        # Broken files make Pillow raise nearly anything: OSError, SyntaxError, struct.error, IndexError.
+        raise UnreadableImageError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def fit_array(pixels: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+    """Bring one uint8 array (height, width, 1 or 3) to the geometry."""
+    if pixels.shape == geometry.shape:
+        return pixels
+    return _fit(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), geometry)
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImageError(f"{image.width} x {image.height} pixels are too many")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+    except Exception:  # noqa: BLE001 - broken EXIF beside good pixels says nothing about the orientation
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return the image as 8-bit ``L`` or ``RGB`` without alpha."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return _from_16_bit(image)
+    if image.mode in ("I", "F"):
+        kind = "integers" if image.mode == "I" else "floating-point numbers"
+        raise UnreadableImageError(
+            f"its pixels are 32-bit {kind}, which have no fixed range; save it with 8 or 16 bits"
+        )
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        flat = Image.alpha_composite(white, layer).convert("RGB")
+        return flat.convert("L") if image.mode in ("L", "LA", "La") else flat
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.uint32)
+    scaled = ((values + 128) // 257).astype(np.uint8)
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        scaled[values == key] = 255
+    return Image.fromarray(scaled)
+
+
+def _fit(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
+    mode = "RGB" if geometry.color == "rgb" else "L"
+    if image.mode != mode:
+        image = image.convert(mode)
+    height, width = geometry.resolution
+    if image.size != (width, height):
+        image = _resized(image, width, height, geometry.resize)
+    return np.asarray(image).reshape(geometry.shape)
+
+
+def _resized(image: Image.Image, width: int, height: int, how: str) -> Image.Image:
+    """Resample with Pillow's ``BILINEAR``, whose support grows with the reduction and so antialiases."""
+    sampling = Image.Resampling.BILINEAR
+    if how == "stretch":
+        return image.resize((width, height), sampling)
+    if how == "crop":
+        scale = max(width / image.width, height / image.height)
+        inside = (min(width / scale, image.width), min(height / scale, image.height))
+        left, top = (image.width - inside[0]) / 2, (image.height - inside[1]) / 2
+        return image.resize((width, height), sampling, box=(left, top, left + inside[0], top + inside[1]))
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, min(width, round(image.width * scale))), max(1, min(height, round(image.height * scale))))
+    canvas = Image.new(image.mode, (width, height))
+    canvas.paste(image.resize(size, sampling), ((width - size[0]) // 2, (height - size[1]) // 2))
+    return canvas
