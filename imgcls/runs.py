@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -39,6 +40,8 @@ STATUS = "status.json"
 LOG = "train.log"
 CHECKPOINT = "checkpoint"
 
+STATES = ("running", "completed", "failed", "interrupted")
+
 
 @dataclass(frozen=True)
 class Status:
@@ -60,7 +63,7 @@ class Run:
     @property
     def name(self) -> str:
         """The folder's name: start time and the spec's name."""
-        return self.folder.name
+        return self.folder.name.strip(".") or self.folder.resolve().name  # the folder may be given as . or ..
 
     def path(self, file: str) -> Path:
         """Return where a file of the run lies; the names are this module's constants."""
@@ -72,9 +75,14 @@ class Run:
         if not self.path(STATUS).exists():
             return Status("interrupted", "stopped before it began")
         record = self._json(STATUS)
-        if record["state"] == "running" and record["host"] == socket.gethostname() and not _alive(record):
-            return Status("interrupted", "its process is gone")
-        return Status(record["state"], record.get("message", ""))
+        try:
+            if record["state"] == "running" and record["host"] == socket.gethostname() and not _alive(record):
+                return Status("interrupted", "its process is gone")
+        except (KeyError, TypeError, OverflowError) as error:
+            raise DataError(f"{self.path(STATUS)} is damaged: {error}") from error
+        if record["state"] not in STATES:
+            raise DataError(f"{self.path(STATUS)} is damaged: {record['state']!r} is no state of a run")
+        return Status(record["state"], str(record.get("message", "")))
 
     def set_status(self, state: str, message: str = "") -> None:
         """Write the state, and whose process it is."""
@@ -196,11 +204,12 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[-1]
-    for fits in (
+    rules: tuple[Callable[[Run], bool], ...] = (
         lambda run: reference == run.name,
         lambda run: reference == _given_name(run),
         lambda run: run.name.startswith(reference) or _given_name(run).startswith(reference),
-    ):
+    )
+    for fits in rules:
         found = [run for run in runs if fits(run)]
         if len(found) == 1:
             return found[0]

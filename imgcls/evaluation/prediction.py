@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.errors import ConsistencyError
+from imgcls.evaluation.metrics import predicted_classes
 from imgcls.spec import Spec
 from imgcls.training.losses import build_loss, encode_labels
 
@@ -34,9 +35,9 @@ class Predictions:
     loss: float
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.integer[Any]]:
         """The most probable class of each image; the first of equals."""
-        return self.probabilities.argmax(axis=1)
+        return predicted_classes(self.probabilities)
 
     @property
     def accuracy(self) -> float:

@@ -1,0 +1,1 @@
+"""One prediction pass over a split, and everything that is computed from it."""

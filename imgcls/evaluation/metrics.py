@@ -1,0 +1,214 @@
+"""Every figure that follows from the predictions of one split, and the extremes that a person reads first."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imgcls.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    FloatArray = npt.NDArray[np.floating[Any]]
+    IntArray = npt.NDArray[np.integer[Any]]
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TOP",
+    "ClassScore",
+    "Confusion",
+    "compute_metrics",
+    "expected_calibration_error",
+    "most_frequent_confusions",
+    "predicted_classes",
+    "top_accuracy",
+    "worst_classes",
+]
+
+SCHEMA_VERSION = 1
+TOP = 5
+
+
+def compute_metrics(
+    labels: IntArray, probabilities: FloatArray, classes: Sequence[str], *, loss: float, split: str
+) -> dict[str, Any]:
+    """Return the part of ``metrics.json`` that follows from the predictions, as plain Python values.
+
+    The macro averages run over the classes that have images in the split, so that a class which is missing from it
+    moves none of them; ``macro_recall`` therefore is ``balanced_accuracy``. A class that is never predicted has
+    precision 0. What has no value is None: recall and F1 of a class without images, its precision if it is never
+    predicted either, kappa and MCC where all images are of one class, top-5 accuracy of five classes or fewer.
+
+    Args:
+        labels: int (n,), true class indices.
+        probabilities: float (n, classes).
+        classes: the names, in the order of the probability columns.
+        loss: the mean loss of the split, as the network's loss function gives it.
+        split: ``train``, ``validation``, ``test``, or what else was evaluated.
+
+    Raises:
+        DataError: there are no examples, or the shapes or labels do not fit.
+        RunError: a probability is not finite.
+    """
+    from scipy.stats import binomtest
+    from sklearn import metrics as sk
+
+    _check(labels, probabilities, len(classes))
+    import numpy as np
+
+    predicted = predicted_classes(probabilities)
+    every = range(len(classes))
+    matrix = sk.confusion_matrix(labels, predicted, labels=every)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        labels, predicted, labels=every, zero_division=0
+    )
+    seen = support > 0
+    correct, n = int(np.trace(matrix)), len(labels)
+    with warnings.catch_warnings():  # where it is undefined, None says so
+        warnings.simplefilter("ignore")
+        kappa = sk.cohen_kappa_score(labels, predicted, labels=every) if seen.sum() > 1 else math.nan
+    interval = binomtest(correct, n).proportion_ci(method="wilson")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "split": split,
+        "n": n,
+        "loss": _defined(loss),
+        "accuracy": correct / n,
+        "balanced_accuracy": float(recall[seen].mean()),
+        "macro_f1": float(f1[seen].mean()),
+        "weighted_f1": float(np.average(f1, weights=support)),
+        "macro_precision": float(precision[seen].mean()),
+        "macro_recall": float(recall[seen].mean()),
+        "cohen_kappa": _defined(kappa),
+        "mcc": _defined(sk.matthews_corrcoef(labels, predicted)) if seen.sum() > 1 else None,
+        "top5_accuracy": top_accuracy(probabilities, labels, TOP) if len(classes) > TOP else None,
+        "majority_baseline": int(support.max()) / n,
+        "accuracy_ci95": [float(interval.low), float(interval.high)],
+        "ece": expected_calibration_error(probabilities, labels),
+        "per_class": {
+            name: {
+                "precision": float(precision[index]) if seen[index] or matrix[:, index].any() else None,
+                "recall": float(recall[index]) if seen[index] else None,
+                "f1": float(f1[index]) if seen[index] else None,
+                "support": int(support[index]),
+            }
+            for index, name in enumerate(classes)
+        },
+        "confusion_matrix": matrix.tolist(),
+        "classes": list(classes),
+    }
+
+
+def predicted_classes(probabilities: FloatArray) -> IntArray:
+    """Return the most probable class of each image, int (n,); of equal ones the first, as Keras does.
+
+    Nothing else in imgcls decides what was predicted.
+    """
+    return probabilities.argmax(axis=1)
+
+
+def top_accuracy(probabilities: FloatArray, labels: IntArray, k: int) -> float:
+    """Return the share of images whose true class is among the ``k`` most probable.
+
+    Of equally probable classes the one with the lower index ranks first, as in ``predicted_classes``: so k = 1 gives
+    the accuracy, and a network that gives all classes the same probability gains nothing.
+
+    Args:
+        probabilities: float (n, classes).
+        labels: int (n,), true class indices.
+        k: how many classes count.
+    """
+    import numpy as np
+
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    before = np.arange(probabilities.shape[1]) < labels[:, None]
+    rank = (probabilities > own).sum(axis=1) + ((probabilities == own) & before).sum(axis=1)
+    return float((rank < k).mean())
+
+
+def expected_calibration_error(probabilities: FloatArray, labels: IntArray, *, bins: int = 15) -> float:
+    """Return the mean gap between confidence and accuracy (Guo et al., 2017).
+
+    Args:
+        probabilities: float (n, classes), rows sum to 1.
+        labels: int (n,), true class indices.
+        bins: equal-width confidence bins over (0, 1], each open below and closed above.
+
+    Raises:
+        DataError: there are no examples.
+    """
+    import numpy as np
+
+    if not len(labels):
+        raise DataError("there are no examples to measure the calibration on")
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = predicted_classes(probabilities) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(bin_of, weights=correct - confidence, minlength=bins)  # each bin's size times its gap
+    return float(np.abs(gap).sum() / len(labels))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """``count`` images of the class ``true``, which has ``support``, were taken for ``predicted``."""
+
+    true: str
+    predicted: str
+    count: int
+    support: int
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is recognised; ``recall`` and ``precision`` from 0 to 1."""
+
+    name: str
+    f1: float
+    recall: float
+    precision: float
+    support: int
+
+
+def most_frequent_confusions(metrics: Mapping[str, Any], limit: int = 5) -> list[Confusion]:
+    """Return the pairs of classes that are confused most often, the most frequent first."""
+    classes = metrics["classes"]
+    found = [
+        Confusion(classes[row], classes[column], count, sum(counts))
+        for row, counts in enumerate(metrics["confusion_matrix"])
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(found, key=lambda confusion: -confusion.count)[:limit]
+
+
+def worst_classes(metrics: Mapping[str, Any], limit: int = 5) -> list[ClassScore]:
+    """Return the classes with the lowest F1 below 1, the worst first; classes without images have no F1."""
+    scores = [
+        ClassScore(name, score["f1"], score["recall"], score["precision"], score["support"])
+        for name, score in metrics["per_class"].items()
+        if score["f1"] is not None and score["f1"] < 1
+    ]
+    return sorted(scores, key=lambda score: score.f1)[:limit]
+
+
+def _check(labels: IntArray, probabilities: FloatArray, classes: int) -> None:
+    import numpy as np
+
+    if not len(labels):
+        raise DataError("there are no images to evaluate")
+    if probabilities.shape != (len(labels), classes):
+        raise DataError(f"predictions of shape {probabilities.shape} for {len(labels)} images of {classes} classes")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(f"labels from {labels.min()} to {labels.max()} for {classes} classes")
+    if not np.isfinite(probabilities).all():
+        first = int(np.argmin(np.isfinite(probabilities).all(axis=1)))
+        raise RunError(f"the network's output is not finite, first for image {first}: there is no result")
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

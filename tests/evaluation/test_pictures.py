@@ -1,0 +1,53 @@
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgcls.evaluation.pictures import draw_confusion_matrix, draw_curves
+
+
+def history(epochs, **columns):
+    return [
+        {"epoch": epoch, "loss": 1 / epoch, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.4, **columns}
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def size(path):
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return picture.size
+
+
+@pytest.mark.parametrize("classes", [2, 30, 1100])
+def test_a_confusion_matrix_of_any_size_is_a_picture_of_bounded_size(tmp_path, classes):
+    names = [f"a rather long name of class {index}" for index in range(classes)]
+    draw_confusion_matrix(tmp_path / "matrix.png", np.eye(classes, dtype=int), names)
+    width, height = size(tmp_path / "matrix.png")
+    assert 800 <= width <= 3200
+    assert 600 <= height <= 3200
+
+
+def test_names_are_drawn_as_they_are(tmp_path):
+    names = ["$x$", "[/cat]", "日本", "a\nb\x1b", ""]
+    draw_confusion_matrix(tmp_path / "matrix.png", np.zeros((5, 5), int), names)
+    assert size(tmp_path / "matrix.png")
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 60])
+def test_curves_are_drawn_for_any_number_of_epochs(tmp_path, epochs):
+    draw_curves(tmp_path / "curves.png", history(epochs), best_epoch=epochs or None)
+    assert size(tmp_path / "curves.png") == (1800, 760)
+
+
+def test_curves_do_without_a_validation_part_and_with_gaps(tmp_path):
+    draw_curves(tmp_path / "none.png", history(3, val_loss=None, val_accuracy=None))
+    draw_curves(tmp_path / "nan.png", history(3, loss=float("nan")))
+    assert {path.name for path in tmp_path.glob("*.png")} == {"none.png", "nan.png"}
+
+
+def test_a_notebooks_own_plots_are_left_alone(tmp_path):
+    before = "matplotlib.pyplot" in sys.modules
+    draw_curves(tmp_path / "curves.png", history(2))
+    assert ("matplotlib.pyplot" in sys.modules) == before

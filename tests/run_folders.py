@@ -1,0 +1,70 @@
+"""Run folders as a training leaves them, without one."""
+
+from dataclasses import asdict
+
+import numpy as np
+import yaml
+
+from imgcls import runs
+from imgcls.evaluation.checks import check_result
+from imgcls.evaluation.metrics import compute_metrics
+from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
+from imgcls.files import write_csv, write_json, write_text
+from imgcls.runs import create_run
+from imgcls.spec import load_spec, spec_yaml
+
+CLASSES = ("cat", "dog", "[/bird]")
+
+
+def predictions(right=20, wrong=10, classes=CLASSES):
+    """Labels in turn, of which the first ``right`` are predicted rightly and the others as the next class."""
+    labels = np.arange(right + wrong) % len(classes)
+    predicted = np.where(np.arange(right + wrong) < right, labels, (labels + 1) % len(classes))
+    probabilities = np.full((len(labels), len(classes)), 0.1, np.float32)
+    probabilities[np.arange(len(labels)), predicted] = 1 - 0.1 * (len(classes) - 1)
+    return labels, probabilities
+
+
+def make_run(
+    runs_dir,
+    name="one",
+    *,
+    overrides=None,
+    right=20,
+    wrong=10,
+    classes=CLASSES,
+    images="",
+    device="CPU",
+    seconds=10.0,
+    split="test",
+):
+    """Write a finished run folder; ``images`` changes what the test images are."""
+    run = create_run(runs_dir, name)
+    spec = load_spec({"data": "digits", **(overrides or {})}).spec.completed()
+    write_text(run.path(runs.SPEC), yaml.safe_dump({"data": "digits"}))
+    write_text(run.path(runs.RESOLVED), spec_yaml(spec))
+    write_json(
+        run.path(runs.ENVIRONMENT), {"device": {"kind": "cpu", "name": device, "threads": 2}, "precision": "float32"}
+    )
+    labels, probabilities = predictions(right, wrong, classes)
+    paths = [f"{number}.png" for number in range(len(labels))]
+    rows = [(path, classes[label], "test", f"{images}{path}") for path, label in zip(paths, labels, strict=True)]
+    write_csv(run.path(runs.MANIFEST), ("path", "label", "split", "sha256"), [*rows, ("t.png", "cat", "train", "0")])
+    metrics = compute_metrics(labels, probabilities, classes, loss=0.5, split=split)
+    metrics |= {"warnings": [asdict(finding) for finding in check_result(metrics)], "epochs_run": 3, "best_epoch": 2}
+    write_predictions(run, paths, labels, probabilities, classes)
+    write_confusion_matrix(run, metrics)
+    write_report(run, metrics)
+    write_json(run.path(runs.METRICS), metrics)
+    timings = {"total": seconds, "phases": {"train": 5.0}, "epoch_seconds": [2.0, 1.0], "images_per_second": 400.0}
+    write_json(run.path(runs.TIMINGS), timings)
+    run.set_status("completed")
+    return run
+
+
+def make_unfinished(runs_dir, name="half", state="failed", message="out of memory"):
+    """Write what a run leaves that failed while training."""
+    run = create_run(runs_dir, name)
+    write_text(run.path(runs.RESOLVED), spec_yaml(load_spec({"data": "digits", "epochs": 99}).spec.completed()))
+    run.set_status(state, message)
+    return run

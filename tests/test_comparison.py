@@ -1,0 +1,190 @@
+import csv
+import io
+import json
+
+import pytest
+from run_folders import make_run, make_unfinished
+
+from imgcls import runs
+from imgcls.comparison import compare, markdown_cell, to_csv, to_json, to_markdown
+from imgcls.errors import DataError
+from imgcls.files import read_csv, write_csv, write_json
+
+
+def row(rows, key):
+    return next(row for row in rows if row.key == key)
+
+
+def settings_of(comparison):
+    return {row.key: row.values for row in comparison.settings}
+
+
+def test_the_best_is_the_highest_but_for_losses_and_seconds(tmp_path):
+    comparison = compare([make_run(tmp_path, "a", right=20), make_run(tmp_path, "b", right=25, wrong=5, seconds=20.0)])
+    assert row(comparison.metrics, "accuracy").best == (1,)
+    assert row(comparison.metrics, "ece").best == (1,)
+    assert row(comparison.timings, "total_seconds").best == (0,)
+    assert comparison.notes == ()
+
+
+def test_equal_values_have_no_best(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b")])
+    assert all(row.best == () for row in (*comparison.metrics, *comparison.timings))
+    assert comparison.settings == ()
+
+
+def test_two_of_three_can_share_the_best(tmp_path):
+    comparison = compare(
+        [
+            make_run(tmp_path, name, right=right, wrong=30 - right)
+            for name, right in zip("abc", (20, 25, 25), strict=True)
+        ]
+    )
+    assert row(comparison.metrics, "accuracy").best == (1, 2)
+
+
+def test_only_the_settings_that_differ_are_there(tmp_path):
+    first = make_run(tmp_path, "a", overrides={"batch": 16, "name": "a", "tags": ["x"]})
+    second = make_run(tmp_path, "b", overrides={"optimizer": {"name": "adam", "epsilon": 1e-5}, "name": "b"})
+    assert settings_of(compare([first, second])) == {"batch": (16, 64), "optimizer.epsilon": (1e-07, 1e-05)}
+
+
+def test_a_setting_that_only_one_run_has_is_there(tmp_path):
+    sgd = {"optimizer": {"name": "sgd", "momentum": 0.9}}
+    found = settings_of(compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", overrides=sgd)]))
+    assert found["optimizer.name"] == ("adam", "sgd")
+    assert found["optimizer.momentum"] == (None, 0.9)
+
+
+def test_layers_of_the_same_kinds_are_compared_setting_by_setting(tmp_path):
+    given = [
+        {"architecture": [{"conv": filters}, "flatten", {"residual": [{"dense": units}]}]}
+        for filters, units in ((8, 3), (16, 4))
+    ]
+    found = settings_of(compare([make_run(tmp_path, overrides=each) for each in given]))
+    assert found == {
+        "architecture.layers.0.conv.filters": (8, 16),
+        "architecture.layers.2.residual.layers.0.dense.units": (3, 4),
+    }
+
+
+def test_layers_of_other_kinds_are_compared_as_a_whole(tmp_path):
+    given = [
+        {"architecture": ["flatten"]},
+        {"architecture": [{"conv": 8}, {"max_pool": 2}, "flatten", {"dropout": 0.2}]},
+    ]
+    found = settings_of(compare([make_run(tmp_path, overrides=each) for each in given]))
+    assert found == {"architecture.layers": ("flatten", "conv 8, max_pool [2, 2], flatten, dropout 0.2")}
+
+
+def test_other_test_images_are_not_compared(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, images="other")])
+    assert "different test images (they share 0 of 35)" in comparison.notes[0]
+    assert row(comparison.metrics, "accuracy").best == ()
+    assert not row(comparison.metrics, "accuracy").comparable
+    assert row(comparison.metrics, "accuracy").values[0] == pytest.approx(20 / 30)
+
+
+def test_the_same_images_at_another_place_are_the_same(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    rows = read_csv(second.path(runs.MANIFEST))
+    moved = [(f"moved/{each['path']}", each["label"], each["split"], each["sha256"]) for each in reversed(rows)]
+    write_csv(second.path(runs.MANIFEST), tuple(rows[0]), moved)
+    assert compare([first, second]).notes == ()
+
+
+def test_other_training_images_are_no_hindrance(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    with second.path(runs.MANIFEST).open("a") as file:
+        file.write("more.png,cat,train,99\n")
+    assert compare([first, second]).notes == ()
+
+
+def test_images_that_cannot_be_checked_are_not_compared(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    second.path(runs.MANIFEST).unlink()
+    assert "has no manifest.csv" in compare([first, second]).notes[0]
+
+
+def test_other_classes_are_named(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", classes=("cat", "dog", "cow"))])
+    assert "other classes" in comparison.notes[0]
+    assert "cow" in comparison.notes[0]
+
+
+def test_another_split_is_named(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", split="validation")])
+    assert "measured on the validation part" in comparison.notes[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"loss": "mean_squared_error"},
+        {"label_smoothing": 0.1},
+        {"architecture": [{"dense": {"units": 3, "l2": 1e-4}}]},
+    ],
+)
+def test_losses_of_different_kinds_are_not_compared_but_the_rest_is(tmp_path, other):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, wrong=5, overrides=other)])
+    assert [note.partition(":")[0] for note in comparison.notes] == ["losses are not comparable"]
+    assert not row(comparison.metrics, "loss").comparable
+    assert row(comparison.metrics, "accuracy").best == (1,)
+
+
+def test_cross_entropy_has_three_names(tmp_path):
+    second = make_run(tmp_path, "b", overrides={"loss": "categorical_crossentropy"})
+    assert compare([make_run(tmp_path, "a"), second]).notes == ()
+
+
+def test_times_on_different_devices_are_not_compared(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", device="H200", seconds=1.0)])
+    assert "H200" in comparison.notes[0]
+    assert row(comparison.timings, "total_seconds").best == ()
+
+
+def test_an_unfinished_run_takes_part_with_what_it_has(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_unfinished(tmp_path)])
+    assert [run.state for run in comparison.runs] == ["completed", "failed"]
+    assert "is failed: out of memory; it has no result" in comparison.notes[0]
+    assert row(comparison.metrics, "accuracy").values[1] is None
+    assert row(comparison.metrics, "accuracy").best == ()
+    assert settings_of(comparison) == {"epochs": (10, 99)}
+
+
+def test_a_run_that_has_nothing_takes_part_too(tmp_path):
+    empty = make_unfinished(tmp_path)
+    empty.path(runs.RESOLVED).unlink()
+    comparison = compare([make_run(tmp_path, "a"), empty, make_run(tmp_path, "c", overrides={"batch": 1})])
+    assert settings_of(comparison) == {"batch": (64, None, 1)}
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
+    run = make_run(tmp_path)
+    run.path(runs.METRICS).write_text('{"accuracy": 0.')
+    with pytest.raises(DataError, match=r"metrics\.json is damaged"):
+        compare([run, run])
+
+
+def test_json_is_strict_and_whole(tmp_path):
+    first = make_run(tmp_path, "a")
+    write_json(first.path(runs.TIMINGS), {"total": float("nan")})
+    found = json.loads(to_json(compare([first, make_unfinished(tmp_path)])))
+    assert set(found) == {"runs", "metrics", "settings", "timings", "notes"}
+    assert found["runs"][1]["state"] == "failed"
+
+
+def test_csv_has_a_column_a_run_with_exact_values(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", overrides={"batch": 16})])
+    header, *rows = csv.reader(io.StringIO(to_csv(comparison)))
+    assert header == ["section", "key", *(run.name for run in comparison.runs)]
+    found = {line[1]: line[2:] for line in rows}
+    assert found["batch"] == ["64", "16"]
+    assert float(found["accuracy"][0]) == 20 / 30
+
+
+def test_markdown_marks_the_best_and_shows_text_as_it_is(tmp_path):
+    text = to_markdown(compare([make_run(tmp_path, "a_b"), make_run(tmp_path, "c", right=25, wrong=5)]))
+    assert "| accuracy | 0.6667 | **0.8333** |" in text
+    assert r"a\_b" in text
+    assert markdown_cell("a|b\n<i>[x]") == r"a\|b \<i\>\[x\]"
