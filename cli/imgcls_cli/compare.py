@@ -1,0 +1,96 @@
+"""``imgcls compare``: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcls_cli.options import Csv, Json, Markdown, RunsDir
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from imgcls.comparison import Comparison, Row
+
+__all__ = ["compare"]
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Paths, names, unique prefixes, or latest.", show_default=False),
+    ],
+    runs_dir: RunsDir = Path("runs"),
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+) -> None:
+    """Compare runs: figures with the best marked, the settings that differ, times; and what is not comparable.
+
+    Example: imgcls compare small-cnn resnet --markdown
+    """
+    from imgcls.comparison import compare as compare_runs
+    from imgcls.comparison import to_csv, to_json, to_markdown
+    from imgcls.errors import SpecError
+    from imgcls.runs import find_run
+    from imgcls_cli.console import emit, one_format
+
+    if len(runs) < 2:
+        raise SpecError("compare takes at least two runs")
+    chosen = one_format(json=json, csv=csv, markdown=markdown)
+    comparison = compare_runs([find_run(run, runs_dir) for run in runs])
+    if chosen:
+        emit({"json": to_json, "csv": to_csv, "markdown": to_markdown}[chosen](comparison))
+    else:
+        _print(comparison)
+
+
+def _print(comparison: Comparison) -> None:
+    """Print the tables, in blocks of as many runs as the terminal is wide enough for."""
+    from imgcls_cli.console import err, out, plain
+
+    for number, run in enumerate(comparison.runs, start=1):
+        out.print(plain(f"{number:>3}  {run.name}  ({run.state})"), soft_wrap=True)
+    rows = [*comparison.metrics, *comparison.settings, *comparison.timings]
+    wide = max([len(row.key) for row in rows], default=0)
+    fits = max(1, (min(out.width, 200) - wide - 2) // 16)
+    for start in range(0, len(comparison.runs), fits):
+        out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs))), wide))
+    for note in comparison.notes:
+        err.print(plain(f"note: {note}", "yellow"), soft_wrap=True)
+    if not comparison.settings:
+        err.print("the settings do not differ")
+
+
+def _table(comparison: Comparison, chosen: range, key_columns: int) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    from imgcls_cli.console import plain
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", overflow="fold", min_width=min(key_columns, 24))
+    for index in chosen:
+        table.add_column(f"run {index + 1}", justify="right", overflow="fold", max_width=40)
+    for section, rows in (
+        ("metrics", comparison.metrics),
+        ("settings", comparison.settings),
+        ("times", comparison.timings),
+    ):
+        if rows:
+            table.add_row(plain(section, "bold"))
+        for row in rows:
+            table.add_row(plain(row.key), *(plain(*cell) for cell in _cells(row, chosen)))
+        if rows:
+            table.add_section()
+    return table
+
+
+def _cells(row: Row, chosen: range) -> list[tuple[str, str]]:
+    """Return text and style; the best has a star too, for it must be seen without colour."""
+    from imgcls.comparison import shown
+
+    texts = shown(row)
+    return [(f"{texts[index]} *", "bold green") if index in row.best else (f"{texts[index]}  ", "") for index in chosen]

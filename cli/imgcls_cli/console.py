@@ -1,0 +1,71 @@
+"""The two consoles, and how text gets onto them. Importing this loads rich: do it inside a command.
+
+What comes from data (class names, paths, messages) is printed as it is, never as markup or terminal codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["emit", "err", "one_format", "out", "plain", "safe", "warn"]
+
+PIPE_COLUMNS = 200  # into a file or pipe nothing needs to be cut
+
+
+class _ProgressConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on in silence: a training must not die because nobody reads its progress any more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _width(*, is_terminal: bool) -> int | None:
+    return None if is_terminal or os.environ.get("COLUMNS", "").isdecimal() else PIPE_COLUMNS
+
+
+out = Console(width=_width(is_terminal=sys.stdout.isatty()), highlight=False, markup=False, emoji=False)
+err = _ProgressConsole(
+    stderr=True, width=_width(is_terminal=sys.stderr.isatty()), highlight=False, markup=False, emoji=False
+)
+
+
+def safe(text: str) -> str:
+    r"""Return text without what a terminal would obey: control characters become ``\x1b``."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t " else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def plain(text: object, style: str = "") -> Text:
+    """Return text from data as a table's cell."""
+    return Text(safe(str(text)), style=style)
+
+
+def warn(text: str) -> None:
+    """Print a warning to stderr."""
+    err.print(Text(f"warning: {safe(text)}", style="yellow"), soft_wrap=True)
+
+
+def emit(text: str) -> None:
+    """Write a result for machines to stdout, exactly as it is."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def one_format(**chosen: bool) -> str:
+    """Return which of the formats was chosen; an empty string for none.
+
+    Raises:
+        SpecError: more than one was.
+    """
+    from imgcls.errors import SpecError
+
+    names = [name for name, is_chosen in chosen.items() if is_chosen]
+    if len(names) > 1:
+        raise SpecError(f"--{' and --'.join(names)}: one format at a time")
+    return names[0] if names else ""

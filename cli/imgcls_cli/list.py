@@ -1,0 +1,164 @@
+"""``imgcls list``: the runs there are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgcls_cli.options import Csv, Json, Markdown, RunsDir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imgcls.runs import Run
+
+__all__ = ["list_runs"]
+
+COLUMNS = ("name", "state", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "epochs", "seconds", "started")
+
+
+class Sort(StrEnum):
+    """What the runs are sorted by."""
+
+    started = "started"
+    accuracy = "accuracy"
+    macro_f1 = "macro_f1"
+    seconds = "seconds"
+    name = "name"
+
+
+def list_runs(
+    runs_dir: RunsDir = Path("runs"),
+    sort: Annotated[Sort, typer.Option(help="The last row is the latest, or the best.")] = Sort.started,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.", show_default=False)] = None,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+) -> None:
+    """List the runs with their results.
+
+    Example: imgcls list --sort accuracy
+    """
+    from imgcls.files import csv_text, strict_json
+    from imgcls.runs import list_runs as find_runs
+    from imgcls_cli.console import emit, err, one_format, out
+
+    chosen = one_format(json=json, csv=csv, markdown=markdown)
+    records = [_record(run) for run in find_runs(runs_dir) if tag is None or tag in _tags(run)]
+    records.sort(key=lambda record: _order(record[sort.value]))
+    if chosen == "json":
+        emit(strict_json(records))
+    elif chosen == "csv":
+        emit(csv_text(COLUMNS, ([record[column] for column in COLUMNS] for record in records)))
+    elif chosen == "markdown":
+        emit(_markdown(records))
+    elif records:
+        out.print(_table(records, narrow=out.width < 90))
+    else:
+        err.print(f"no runs in {runs_dir}" + (f" with the tag {tag}" if tag else ""), soft_wrap=True)
+
+
+def _record(run: Run) -> dict[str, Any]:
+    """Return what is known of a run; one that is damaged is listed as such."""
+    from imgcls.errors import DataError
+
+    record: dict[str, Any] = dict.fromkeys(COLUMNS) | {"name": run.name, "folder": str(run.folder)}
+    record["started"] = _started(run)
+    try:
+        record["state"] = run.status.state
+    except (DataError, LookupError):
+        record["state"] = "damaged"
+        return record
+    for read in (_result, _seconds):
+        try:
+            record |= read(run)
+        except (DataError, LookupError, TypeError):
+            if record["state"] == "completed":
+                record["state"] = "damaged"
+    return record
+
+
+def _result(run: Run) -> dict[str, Any]:
+    metrics = run.metrics
+    low, high = metrics["accuracy_ci95"]
+    return {
+        "accuracy": metrics["accuracy"],
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "macro_f1": metrics["macro_f1"],
+        "epochs": metrics.get("epochs_run"),
+    }
+
+
+def _seconds(run: Run) -> dict[str, Any]:
+    return {"seconds": run.timings["total"]}
+
+
+def _started(run: Run) -> str | None:
+    """Return the time in the folder's name: ``2026-11-21 14:03:22``."""
+    import re
+
+    match = re.match(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)_", run.name)
+    return "{} {}:{}:{}".format(*match.groups()) if match else None
+
+
+def _tags(run: Run) -> list[str]:
+    from imgcls.errors import DataError
+
+    try:
+        return [str(tag) for tag in run.settings.get("tags") or ()]
+    except DataError:
+        return []
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    return (value is not None, value if value is not None else 0)
+
+
+def _table(records: list[dict[str, Any]], *, narrow: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from imgcls_cli.console import plain
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("name", overflow="fold", ratio=None)
+    table.add_column("state", no_wrap=True)
+    for name in ("accuracy",) if narrow else ("accuracy", "95 % interval", "macro F1", "epochs", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        cells = _cells(record)
+        table.add_row(
+            plain(record["name"]),
+            plain(record["state"], {"completed": "green", "running": "cyan"}.get(record["state"], "yellow")),
+            *(cells[:1] if narrow else cells),
+        )
+    return table
+
+
+def _cells(record: dict[str, Any]) -> list[str]:
+    """Return accuracy, its interval, macro F1, epochs and time as text; empty where there is none."""
+    from imgcls_cli.summary import duration
+
+    def number(key: str) -> str:
+        return "" if record[key] is None else f"{record[key]:.4f}"
+
+    interval = (
+        "" if record["accuracy_low"] is None else f"{record['accuracy_low']:.3f} to {record['accuracy_high']:.3f}"
+    )
+    seconds = "" if record["seconds"] is None else duration(record["seconds"])
+    epochs = "" if record["epochs"] is None else str(record["epochs"])
+    return [number("accuracy"), interval, number("macro_f1"), epochs, seconds]
+
+
+def _markdown(records: list[dict[str, Any]]) -> str:
+    from imgcls.comparison import markdown_cell
+
+    lines = ["| name | state | accuracy | 95 % interval | macro F1 | epochs | time |", "| --- " * 7 + "|"]
+    for record in records:
+        cells = [markdown_cell(record["name"]), record["state"], *_cells(record)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

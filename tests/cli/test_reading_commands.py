@@ -1,0 +1,229 @@
+"""list, show, compare, validate, schema and cache, as a user sees them."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from run_folders import make_run, make_unfinished
+
+from imgcls import runs
+from imgcls_cli.summary import duration
+
+
+@pytest.fixture
+def runs_dir(tmp_path):
+    return tmp_path / "runs"  # where IMGCLS_RUNS_DIR points
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_list_shows_every_run_with_its_state_and_result(imgcls, runs_dir):
+    make_run(runs_dir, "good")
+    make_unfinished(runs_dir, "bad")
+    result = imgcls("list")
+    good, bad = (next(line for line in result.out.splitlines() if name in line) for name in ("_good", "_bad"))
+    assert "completed" in good
+    assert "0.6667" in good
+    assert "failed" in bad
+
+
+def test_list_json_has_what_programs_need(imgcls, runs_dir):
+    run = make_run(runs_dir, "good")
+    make_unfinished(runs_dir, "bad")
+    found = {record["name"]: record for record in json.loads(imgcls("list", "--json").out)}
+    assert found[run.name]["accuracy"] == 20 / 30
+    assert found[run.name]["seconds"] == 10
+    assert found[run.name]["folder"] == str(run.folder)
+    assert sorted(record["state"] for record in found.values()) == ["completed", "failed"]
+
+
+def test_list_csv_and_markdown_have_a_row_a_run(imgcls, runs_dir):
+    for name in ("a", "b"):
+        make_run(runs_dir, name)
+    rows = list(csv.DictReader(io.StringIO(imgcls("list", "--csv").out)))
+    assert [float(row["accuracy"]) for row in rows] == [20 / 30, 20 / 30]
+    assert len(imgcls("list", "--markdown").out.splitlines()) == 4
+
+
+def test_list_sorts_and_filters(imgcls, runs_dir):
+    make_run(runs_dir, "a", right=25, wrong=5, overrides={"tags": ["paper"]})
+    make_run(runs_dir, "b")
+    make_unfinished(runs_dir, "c")
+    names = [record["name"][-1] for record in json.loads(imgcls("list", "--json", "--sort", "accuracy").out)]
+    assert names == ["c", "b", "a"]
+    names = [record["name"][-1] for record in json.loads(imgcls("list", "--json", "--tag", "paper").out)]
+    assert names == ["a"]
+
+
+def test_a_damaged_run_does_not_hide_the_others(imgcls, runs_dir):
+    make_run(runs_dir, "good")
+    make_run(runs_dir, "bad").path(runs.METRICS).write_text("{")
+    make_run(runs_dir, "worse").path(runs.STATUS).write_text("{}")
+    states = [record["state"] for record in json.loads(imgcls("list", "--json").out)]
+    assert sorted(states) == ["completed", "damaged", "damaged"]
+
+
+def test_no_runs_is_said_on_stderr_and_no_error(imgcls):
+    result = imgcls("list")
+    assert (result.code, result.out) == (0, "")
+    assert "no runs in" in result.err
+    assert json.loads(imgcls("list", "--json").out) == []
+
+
+def test_show_is_the_summary_of_a_run(imgcls, runs_dir):
+    make_run(runs_dir)
+    text = imgcls("show", "latest").out
+    for part in (
+        "30 test, 1 train",
+        "CPU CPU, 2 threads, float32",
+        "10.0 s for 3 epochs",
+        "0.6667  (95 % interval 0.4878 to 0.8077; 30 test images)",
+        "0.3333",
+        "cat taken for dog",
+        "[/bird]",
+        "metrics.json",
+    ):
+        assert part in text, part
+
+
+def test_show_tells_the_warnings(imgcls, runs_dir):
+    make_run(runs_dir, right=2, wrong=28)
+    assert "not better than always predicting the most frequent class" in imgcls("show", "latest").out
+
+
+def test_show_of_an_unfinished_run_tells_what_there_is(imgcls, runs_dir):
+    make_unfinished(runs_dir)
+    result = imgcls("show", "half")
+    assert result.code == 0
+    assert "failed: out of memory" in result.out
+
+
+def test_show_json_is_the_same_for_programs(imgcls, runs_dir):
+    make_run(runs_dir)
+    found = json.loads(imgcls("show", "latest", "--json").out)
+    assert found["splits"] == {"test": 30, "train": 1}
+    assert found["metrics"]["accuracy"] == 20 / 30
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "one"], ["compare", "one", "two"]], ids=" ".join)
+def test_sixty_columns_are_enough(imgcls_process, runs_dir, command):
+    make_run(runs_dir, "one", classes=("a class with a name that is long", "b", "c"))
+    make_run(runs_dir, "two")
+    result = imgcls_process(*command, COLUMNS="60")
+    assert result.code == 0
+    assert max(map(len, result.out.splitlines())) <= 60
+    assert "0.6667" in result.out
+
+
+def test_compare_marks_the_best_and_shows_what_differs(imgcls, runs_dir):
+    make_run(runs_dir, "a")
+    make_run(runs_dir, "b", right=25, wrong=5, overrides={"batch": 16})
+    lines = imgcls("compare", "a", "b").out.splitlines()
+    assert any(line.split() == ["accuracy", "0.6667", "0.8333", "*"] for line in lines)
+    assert any(line.split() == ["batch", "64", "16"] for line in lines)
+    assert not any("epochs " in line and "10" in line for line in lines)
+
+
+def test_compare_says_what_is_not_comparable(imgcls, runs_dir):
+    make_run(runs_dir, "a")
+    make_run(runs_dir, "b", images="other", right=25, wrong=5)
+    result = imgcls("compare", "a", "b")
+    assert "different test images" in result.err
+    assert not any("accuracy" in line and "*" in line for line in result.out.splitlines())
+
+
+def test_many_runs_are_shown_in_blocks(imgcls, runs_dir):
+    for number in range(12):
+        make_run(runs_dir, f"n{number:02}")
+    result = imgcls("compare", *(f"n{number:02}" for number in range(12)))
+    assert "run 12" in result.out
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "markdown"])
+def test_compare_has_forms_for_programs(imgcls, runs_dir, form):
+    make_run(runs_dir, "a")
+    make_run(runs_dir, "b")
+    result = imgcls("compare", "a", "b", f"--{form}")
+    assert result.code == 0
+    assert "accuracy" in result.out
+
+
+def write_spec(tmp_path, text):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_validate_describes_the_experiment(imgcls, tmp_path):
+    result = imgcls("validate", write_spec(tmp_path, "data: digits\narchitecture: resnet\nlr: 1e-2\n"))
+    assert result.code == 0
+    assert "is valid: digits, 8x8 grayscale, resnet, adam at 0.01, batch 64, 10 epochs" in result.out
+
+
+def test_validate_shows_all_problems_with_their_places(imgcls, tmp_path):
+    result = imgcls("validate", write_spec(tmp_path, "data: digits\nbatsh: 3\nepochs: 0\n"))
+    assert result.code == 2
+    assert "has 2 problems" in result.err
+    assert "2:1" in result.err
+    assert "did you mean batch?" in result.err
+
+
+def test_resolved_names_the_origin_of_every_value(imgcls, tmp_path):
+    text = "data: x.npz\noptimizer: sgd\narchitecture:\n  - conv: 8\n  - flatten\nlr: {initial: 1, schedule: cosine}\n"
+    path = write_spec(tmp_path, text)
+    result = imgcls("validate", path, "--json", "-s", "lr=0.5", "-s", "data.limit.train=9")
+    values = json.loads(result.out)["resolved"]
+    origins = {key: entry["origin"] for key, entry in values.items()}
+    assert origins["optimizer.name"] == f"{path} 2:1"
+    assert origins["optimizer.momentum"] == "default"
+    assert origins["architecture.layers.0.conv.filters"] == f"{path} 4:5"
+    assert origins["architecture.layers.0.conv.padding"] == "default"
+    assert origins["architecture.layers.1"] == f"{path} 3:1"
+    assert values["lr.initial"] == {"value": 0.5, "origin": "-s"}
+    assert values["lr.schedule"] == {"value": "constant", "origin": "default"}
+    assert values["data.limit.train"] == {"value": 9, "origin": "-s"}
+    assert origins["resolution"] == "from the data"
+    assert origins["epochs"] == "default"
+
+
+def test_resolved_is_a_table(imgcls, tmp_path):
+    result = imgcls("validate", write_spec(tmp_path, "data: digits\n"), "--resolved")
+    assert any(line.split()[:3] == ["epochs", "10", "default"] for line in result.out.splitlines())
+
+
+def test_schema_is_json(imgcls):
+    assert json.loads(imgcls("schema").out)["title"] == "imgcls experiment"
+
+
+def test_cache_is_shown_and_cleared(imgcls, tmp_path):
+    from imgcls.data import Cache, load_dataset
+    from imgcls.spec.data import DataSpec
+
+    assert "0 prepared" in imgcls("cache").out
+    load_dataset(
+        DataSpec(source="digits"), base=tmp_path, resolution=(8, 8), color="grayscale", resize="stretch", cache=Cache()
+    )
+    assert "1,797 images, 8x8 grayscale" in imgcls("cache").out
+    (entry,) = json.loads(imgcls("cache", "--json").out)["entries"]
+    assert entry["images"] == 1797
+    assert json.loads(imgcls("cache", "--clear", "--json").out)["freed_bytes"] >= 1797 * 64
+    assert "0 prepared" in imgcls("cache").out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 1 s"), (7260.2, "2 h 1 min")]
+)
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_five_thousand_classes_give_bounded_output(imgcls, runs_dir):
+    classes = tuple(f"class {index}" for index in range(600))
+    make_run(runs_dir, "a", classes=classes, right=600, wrong=600)
+    assert len(imgcls("show", "a").out) < 3000
+    assert np.size(json.loads(imgcls("show", "a", "--json").out)["metrics"]["classes"]) == 600

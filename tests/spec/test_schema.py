@@ -1,0 +1,129 @@
+"""The JSON Schema accepts what the spec accepts, and refuses what it refuses, but for checks across keys."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from imgcls.errors import SpecError
+from imgcls.spec import load_spec
+from imgcls.spec.document import read_document, read_text
+from imgcls.spec.schema import json_schema
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+
+PRODUCT = """
+data: data/flowers
+resolution: 64
+augmentation: {rotation: 20, width_shift: 0.1, height_shift: 0.1, zoom: 0.2, horizontal_flip: true}
+architecture:
+  - conv: {filters: 32, kernel: 3, activation: relu}
+  - max_pool: 2
+  - conv: 64
+  - max_pool: 2
+  - flatten
+  - dense: 128
+  - dropout: 0.5
+optimizer: adam
+lr: 1e-3
+batch: 64
+epochs: 10
+"""
+FULL_DATA = """
+data:
+  source: folder
+  path: ../data/flowers
+  train: train
+  validation: 0.15
+  test: test
+  classes: [daisy, tulips]
+  limit: {train: 6400}
+  on_bad_image: error
+optimizer: {name: sgd, momentum: 0.9, nesterov: true, weight_decay: 5e-4}
+lr: {initial: 1e-3, schedule: cosine, warmup_epochs: 1}
+early_stopping: {patience: 3}
+"""
+BACKBONE = """
+data: x
+architecture:
+  backbone: mobilenet
+  weights: imagenet
+  cut: conv_pw_11_relu
+  trainable: none
+  head: [global_average_pool, {dense: 1024}, {dense: 512}]
+normalize: backbone
+"""
+SHORT = [
+    PRODUCT,
+    FULL_DATA,
+    "data: digits",
+    "{data: digits, architecture: resnet, early_stopping: 5}",
+    "{data: digits, architecture: {preset: cnn, filters: [8]}, augmentation: none, early_stopping: none}",
+    "{data: digits, architecture: [{residual: [{conv: 8}, batch_norm]}, {global_average_pool: }, {reshape: [2, 4]}]}",
+    "{data: digits, resolution: [8, 16], tags: [a, b], lr: {schedule: plateau, monitor: loss}}",
+]
+BROKEN = [
+    "{}",
+    "{data: digits, epochs: 0}",
+    "{data: digits, epochs: ten}",
+    "{data: digits, batsh: 3}",
+    "{data: digits, architecture: resnett}",
+    "{data: digits, architecture: [{convv: 3}]}",
+    "{data: digits, architecture: [{conv: {kernel: 3}}]}",
+    "{data: digits, optimizer: adamm}",
+    "{data: digits, optimizer: {name: sgd, beta_1: 0.9}}",
+    "{data: digits, lr: {schedule: cosine, gamma: 1}}",
+    "{data: digits, augmentation: {rotation: 400}}",
+    "{data: digits, resolution: [8, 8, 3]}",
+    "{data: {source: foldr}}",
+    "{data: digits, color: blue}",
+]
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_fits_the_schema(validator, path):
+    validator.validate(read_document(path).value)
+
+
+@pytest.mark.parametrize("text", [*SHORT, BACKBONE])
+def test_what_the_page_shows_fits_the_schema(validator, text):
+    validator.validate(read_text(text).value)
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_these_are_specs_indeed(text):
+    load_spec(read_text(text).value)
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_the_spec_refuses_does_not_fit(validator, text):
+    value = read_text(text).value
+    assert not validator.is_valid(value)
+    with pytest.raises(SpecError):
+        load_spec(value)
+
+
+def test_every_key_has_a_description():
+    schema = json_schema()
+    missing = [
+        f"{name}.{key}"
+        for name, record in {"Spec": schema, **schema["$defs"]}.items()
+        for key, value in record.get("properties", {}).items()
+        if not value.get("description")
+    ]
+    assert missing == []
+
+
+def test_internal_names_do_not_show():
+    schema = json_schema()
+    assert [name for name, record in schema["$defs"].items() if "kind" in record.get("properties", {})] == []
+    assert all("title" not in record for record in schema["$defs"].values())
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert schema["title"] == "imgcls experiment"
