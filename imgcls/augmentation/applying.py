@@ -18,10 +18,12 @@ _FILL = {"nearest": "nearest", "reflect": "reflect", "wrap": "wrap", "black": "c
 def augmenting_model(spec: AugmentationSpec, network: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
     """Put the changes in front of a network; the weights are the network's own.
 
-    The result takes a dict: ``image`` (n, height, width, channels) in 0..255, and what ``draw`` gives.
+    The result is always a model of its own: it is compiled for training, and the network that is saved is not. Where
+    nothing is to be changed it takes images (n, height, width, channels) in 0..255, otherwise a dict:
+    ``image`` like that, and what ``draw`` gives.
     """
     if spec.is_none:
-        return network
+        return keras.Model(network.input, network.output)
     inputs = {name: keras.Input(size, name=name) for name, size in draw_fields(spec, shape).items()}
     inputs["image"] = keras.Input(shape, name="image")
     return keras.Model(inputs, network(_Augment(spec, dtype="float32")(inputs)))

@@ -68,13 +68,21 @@ def _label(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Flag = Annotated[bool, accepts("true or false"), BeforeValidator(_flag)]
+Flag = Annotated[
+    bool,
+    accepts("true or false"),
+    BeforeValidator(_flag, json_schema_input_type=bool | Literal["yes", "no", "on", "off"]),
+]
 Count = Annotated[int, Field(ge=1), accepts("a whole number of at least 1")]
 Natural = Annotated[int, Field(ge=0), accepts("a whole number of at least 0")]
 Fraction = Annotated[float, Field(ge=0, le=1), accepts("a number from 0 to 1")]
 Positive = Annotated[float, Field(gt=0), accepts("a number above 0")]
 NonNegative = Annotated[float, Field(ge=0), accepts("a number of at least 0")]
-Label = Annotated[str, accepts("a string (quote numbers with a point, true and null)"), BeforeValidator(_label)]
+Label = Annotated[
+    str,
+    accepts("a string (quote numbers with a point, true and null)"),
+    BeforeValidator(_label, json_schema_input_type=str | int),
+]
 
 _Size = Annotated[int, Field(ge=1)]
 

@@ -343,6 +343,8 @@ def _expand_layer(value: Any) -> Any:
         if main is None:
             raise PydanticCustomError("accepts", "", {"accepted": f"{kind} without a value"})
         settings = {main: settings}
+    if "kind" in settings:
+        raise PydanticCustomError("unknown_layer", "{kind} has no setting kind", {"kind": kind})
     return {**settings, "kind": kind}
 
 

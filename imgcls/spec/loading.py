@@ -160,7 +160,12 @@ class _Places:
         return parent in (("optimizer",), ("lr",)) and bool(rest)
 
     def origins(self) -> dict[str, str]:
-        origins = {".".join(map(str, path)): str(mark) for path, mark in self.document.keys.items()}
+        kept = {
+            path: mark
+            for path, mark in self.document.keys.items()
+            if not any(path[: len(given)] == given for given in self.overrides)
+        }
+        origins = {".".join(map(str, path)): str(mark) for path, mark in kept.items()}
         return origins | {".".join(map(str, path)): "-s" for path in self.overrides}
 
 

@@ -108,11 +108,13 @@ def test_mixed_labels_have_the_share_of_each_image(settings):
     np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)) / 255, labels[:, 1], atol=1e-3)
 
 
-def test_no_augmentation_leaves_the_network_as_it_is():
+def test_no_augmentation_leaves_the_images_as_they_are(images):
     import keras
 
     from imgcls.augmentation.applying import augmenting_model
 
     image = keras.Input(SHAPE)
-    network = keras.Model(image, image)
-    assert augmenting_model(AugmentationSpec(fill="wrap"), network, SHAPE) is network
+    network = keras.Model(image, keras.layers.Identity()(image))
+    trainer = augmenting_model(AugmentationSpec(fill="wrap"), network, SHAPE)
+    assert trainer is not network
+    np.testing.assert_array_equal(trainer(images), images)

@@ -13,16 +13,16 @@ from imgcls.spec.layers import LAYERS
 
 SHAPE = (16, 16, 3)
 EXAMPLES = {
-    "activation": "tanh", "conv": 4, "conv_transpose": 4, "cropping": 2, "dense": 5, "dropout": 0.2, "gaussian_noise": 0.1,
-    "group_norm": 1, "reshape": [8, 96], "residual": [{"conv": {"filters": 4, "padding": "same"}}, "batch_norm"],
-    "separable_conv": 4,
+    "activation": "tanh", "conv": 4, "conv_transpose": 4, "cropping": 2, "dense": 5, "dropout": 0.2,
+    "gaussian_noise": 0.1, "group_norm": 1, "reshape": [8, 96], "separable_conv": 4,
+    "residual": [{"conv": {"filters": 4, "padding": "same"}}, "batch_norm"],
 }  # fmt: skip
 NEEDS_FLAT = {"dense"}
 
 
-def build(architecture, shape=SHAPE, classes=4, pixels=PixelStatistics(), **settings):
+def build(architecture, shape=SHAPE, classes=4, pixels=None, **settings):
     loaded = load_spec({"data": "digits", "architecture": architecture, "precision": "float32", **settings})
-    return build_network(loaded.spec.completed(), shape, classes, pixels)
+    return build_network(loaded.spec.completed(), shape, classes, pixels or PixelStatistics())
 
 
 def test_the_tables_name_the_same_things():
@@ -30,9 +30,7 @@ def test_the_tables_name_the_same_things():
 
     assert BUILDERS.keys() == LAYERS.keys()
     assert PRESET_LAYERS.keys() == PRESETS.keys()
-    assert set(BACKBONES) == {
-        name.lower() for name in dir(keras.applications) if name[0].isupper() and name != "__"
-    }
+    assert set(BACKBONES) == {name.lower() for name in dir(keras.applications) if name[0].isupper() and name != "__"}
 
 
 def test_the_activations_are_keras_own():
@@ -72,9 +70,7 @@ def test_every_preset_builds_at_every_size(preset, side):
     assert build(preset, (side, side, 1)).output_shape == (None, 4)
 
 
-@pytest.mark.parametrize(
-    ("side", "params"), [(64, 1_625_797), (96, 3_985_093)]
-)
+@pytest.mark.parametrize(("side", "params"), [(64, 1_625_797), (96, 3_985_093)])
 def test_a_network_in_plain_names_has_the_parameters_published_for_it(side, params):
     layers = [{"conv": 32}, {"max_pool": 2}, {"conv": 64}, {"max_pool": 2}, "flatten", {"dense": 128}]
     assert summarize(build(layers, (side, side, 3), classes=5)).total_params == params
