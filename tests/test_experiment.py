@@ -1,0 +1,277 @@
+"""A run from the spec to the folder, on real images: what it writes, and what it promises."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imgcls
+from imgcls import DataError, DegenerateError, RunError, SpecError, runs
+
+LAYERS = [{"conv": 4}, {"max_pool": 2}, "flatten", {"dropout": 0.2}]
+
+
+@pytest.fixture
+def spec(color_photos):
+    return {
+        "data": str(color_photos),
+        "resolution": [12, 16],
+        "architecture": LAYERS,
+        "augmentation": {"horizontal_flip": True, "rotation": 5},
+        "lr": 0.01,
+        "batch": 8,
+        "epochs": 3,
+    }
+
+
+def weights(run):
+    return run.model().get_weights()
+
+
+def test_a_run_leaves_a_complete_folder(spec, tmp_path):
+    run = imgcls.train(spec, runs_dir=tmp_path / "runs")
+
+    written = {path.name for path in run.folder.iterdir()}
+    assert written == {
+        "spec.yaml", "resolved.yaml", "environment.json", "manifest.csv", "history.csv", "metrics.json", "timings.json",
+        "predictions.csv", "confusion_matrix.csv", "confusion_matrix.png", "classification_report.csv", "curves.png",
+        "model.keras", "status.json", "train.log",
+    }  # fmt: skip
+    assert run.status.state == "completed"
+    assert list(run.history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
+    assert list(run.predictions) == ["path", "true", "predicted", "confidence", "blue", "green", "red"]
+    assert run.settings["resolution"] == [12, 16]
+    assert run.environment["seed"] == 0
+    assert run.timings["images_per_second"] > 0
+
+
+def test_the_metrics_are_strict_json_with_all_that_is_promised(spec, tmp_path):
+    run = imgcls.train(spec, runs_dir=tmp_path)
+    metrics = json.loads(run.path(runs.METRICS).read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert metrics.keys() >= {
+        "schema_version", "split", "n", "loss", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1",
+        "macro_precision", "macro_recall", "cohen_kappa", "mcc", "majority_baseline", "accuracy_ci95", "ece",
+        "per_class", "confusion_matrix", "classes", "best_epoch", "epochs_run", "trainable_params", "total_params",
+        "warnings",
+    }  # fmt: skip
+    assert metrics["split"] == "test"
+    assert metrics["n"] == 9
+
+
+def test_the_same_spec_and_seed_give_the_same_run_to_the_bit(spec, tmp_path):
+    first, second = (imgcls.train(spec, runs_dir=tmp_path) for _ in range(2))
+    other = imgcls.train(spec, {"seed": 1}, runs_dir=tmp_path)
+
+    assert first.folder != second.folder
+    assert all(np.array_equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+    assert first.history.drop(columns="seconds").equals(second.history.drop(columns="seconds"))
+    assert first.path(runs.METRICS).read_bytes() == second.path(runs.METRICS).read_bytes()
+    assert first.path(runs.PREDICTIONS).read_bytes() == second.path(runs.PREDICTIONS).read_bytes()
+    assert not all(np.array_equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
+    assert first.path(runs.MANIFEST).read_bytes() == other.path(runs.MANIFEST).read_bytes()
+
+
+def test_evaluating_again_gives_the_stored_numbers_to_the_last_digit(spec, tmp_path):
+    run = imgcls.train(spec, runs_dir=tmp_path)
+    again = imgcls.evaluate(run).metrics
+    stored = run.metrics
+    assert again == {key: stored[key] for key in again}
+
+
+def test_the_accuracy_is_that_of_the_predictions_and_of_the_matrix(spec, tmp_path):
+    run = imgcls.train(spec, runs_dir=tmp_path)
+    table, metrics = run.predictions, run.metrics
+    matrix = np.array(metrics["confusion_matrix"])
+    assert metrics["accuracy"] == (table.true == table.predicted).mean() == np.trace(matrix) / matrix.sum()
+    best = table[metrics["classes"]].idxmax(axis=1)
+    assert (best == table.predicted).all()
+
+
+def test_the_last_validation_of_the_training_is_what_evaluation_finds(spec, tmp_path):
+    run = imgcls.train(spec, {"early_stopping": {"monitor": "val_loss", "patience": 9}}, runs_dir=tmp_path)
+    best = run.history.set_index("epoch").loc[run.metrics["best_epoch"]]
+    found = imgcls.evaluate(run, "validation").metrics
+    assert found["accuracy"] == best.val_accuracy
+    assert found["loss"] == pytest.approx(best.val_loss, rel=1e-6)
+    assert best.val_loss == run.history.val_loss.min()
+
+
+def test_the_wrong_pairing_of_images_and_labels_is_caught(spec, tmp_path, monkeypatch):
+    from imgcls.evaluation import prediction
+
+    run = imgcls.train(spec, runs_dir=tmp_path)
+    monkeypatch.setattr(prediction, "predicted_classes", lambda probabilities: probabilities.argmax(axis=1)[::-1])
+    with pytest.raises(imgcls.ConsistencyError, match="no result is written"):
+        imgcls.evaluate(run)
+
+
+def test_other_images_are_measured_by_the_saved_order_of_classes(spec, tmp_path):
+    run = imgcls.train(spec, {"data": {"source": "folder", "path": spec["data"], "classes": ["red", "green", "blue"]}},
+                       runs_dir=tmp_path)  # fmt: skip
+    others = tmp_path / "others"
+    for name, color in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        (others / name).mkdir(parents=True)
+        Image.new("RGB", (16, 12), color).save(others / name / "1.png")
+
+    found = imgcls.evaluate(run, data=others)
+
+    assert found.metrics["classes"] == ["red", "green", "blue"]
+    assert np.array(found.metrics["confusion_matrix"]).sum(axis=1).tolist() == [1, 0, 1]
+    (others / "yellow").mkdir()
+    Image.new("RGB", (16, 12)).save(others / "yellow" / "1.png")
+    with pytest.raises(DataError, match="yellow"):
+        imgcls.evaluate(run, data=others)
+
+
+def test_evaluation_refuses_data_that_changed(spec, color_photos, tmp_path):
+    run = imgcls.train(spec, runs_dir=tmp_path)
+    Image.new("RGB", (16, 12)).save(color_photos / "red" / "00.png")
+    with pytest.raises(DataError, match=r"the data changed since .*red/00\.png"):
+        imgcls.evaluate(run)
+
+
+def test_the_saved_network_needs_nothing_of_imgcls(spec, tmp_path):
+    import keras
+
+    run = imgcls.train(spec, {"augmentation": "none"}, runs_dir=tmp_path)
+    model = keras.models.load_model(run.path(runs.MODEL))
+    assert model.predict(np.zeros((1, 12, 16, 3), np.uint8), verbose=0).shape == (1, 3)
+    with zipfile.ZipFile(run.path(runs.MODEL)) as archive:
+        assert b"imgcls" not in archive.read("config.json")
+
+
+def test_a_run_without_a_test_part_says_that_it_is_not_held_out(spec, tmp_path):
+    run = imgcls.train(spec, {"data.test": "none"}, runs_dir=tmp_path)
+    assert run.metrics["split"] == "validation"
+    assert "not_held_out" in [warning["code"] for warning in run.metrics["warnings"]]
+
+
+def test_the_test_images_are_predicted_once_and_after_the_training(spec, tmp_path, monkeypatch):
+    from imgcls.evaluation import prediction
+
+    seen = []
+    real = prediction.predict_images
+
+    def spy(spec, network, images, rows, labels):
+        seen.append(tuple(rows))
+        return real(spec, network, images, rows, labels)
+
+    monkeypatch.setattr(prediction, "predict_images", spy)
+    imgcls.train(spec, {"early_stopping": 2}, runs_dir=tmp_path)
+
+    assert len(set(seen)) == 2
+    assert seen.count(seen[-1]) == 1
+    assert not set(seen[-1]) & set(seen[0])
+
+
+def test_a_rate_too_high_ends_the_run_with_epoch_and_step_and_the_last_finite_weights(spec, tmp_path):
+    settings = {"optimizer": "sgd", "lr": 1e30, "normalize": "none", "epochs": 2}
+    with pytest.raises(RunError, match=r"not finite at epoch 1, step \d"):
+        imgcls.train(spec, settings, runs_dir=tmp_path)
+    (run,) = runs.list_runs(tmp_path)
+    assert run.status.state == "failed"
+    assert "not finite" in run.status.message
+    assert all(np.isfinite(weight).all() for weight in weights(run))
+
+
+def test_a_degenerate_result_is_refused_under_strict_and_kept(spec, tmp_path):
+    with pytest.raises(DegenerateError, match="degenerate"):
+        imgcls.train(spec, {"lr": 1e-12, "epochs": 1}, runs_dir=tmp_path, strict=True)
+    (run,) = runs.list_runs(tmp_path)
+    assert run.status.state == "completed"
+
+
+def test_a_spec_or_data_that_is_wrong_leaves_no_run_folder(spec, tmp_path):
+    with pytest.raises(SpecError):
+        imgcls.train(spec, {"epochs": 0}, runs_dir=tmp_path / "runs")
+    with pytest.raises(SpecError, match="put flatten"):
+        imgcls.train(spec, {"architecture": [{"dense": 3}]}, runs_dir=tmp_path / "runs")
+    with pytest.raises(DataError):
+        imgcls.train(spec, {"data": str(tmp_path / "nowhere")}, runs_dir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bug_in_the_training_leaves_its_traceback_in_the_log(spec, tmp_path):
+    class Broken(imgcls.Observer):
+        def epoch(self, row):
+            raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        imgcls.train(spec, runs_dir=tmp_path, observer=Broken())
+    (run,) = runs.list_runs(tmp_path)
+    assert run.status.state == "failed"
+    assert "Traceback" in run.path(runs.LOG).read_text()
+    assert len(run.history) == 1
+
+
+def test_an_interrupted_run_keeps_its_epochs_and_says_so(spec, tmp_path):
+    class Impatient(imgcls.Observer):
+        def epoch(self, row):
+            if row.epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.train(spec, runs_dir=tmp_path, observer=Impatient())
+    (run,) = runs.list_runs(tmp_path)
+    assert run.status.state == "interrupted"
+    assert len(run.history) == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"imbalance": "class_weights"}, {"imbalance": "oversample"}, {"imbalance": "undersample"},
+        {"label_smoothing": 0.1}, {"augmentation": {"mixup": 0.2, "cutmix": 1.0}}, {"precision": "bfloat16"},
+        {"normalize": "standardize"}, {"color": "grayscale"}, {"resize": "pad", "resolution": 10},
+        {"lr": {"schedule": "plateau", "initial": 0.01, "patience": 1}},
+        {"architecture": "cnn"}, {"architecture": "resnet"}, {"architecture": "vgg"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_way_to_train_gives_a_result(settings, spec, tmp_path):
+    run = imgcls.train(spec, {"epochs": 2, **settings}, runs_dir=tmp_path)
+    assert 0 <= run.metrics["accuracy"] <= 1
+    assert np.isfinite(run.history.loss).all()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["binary_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge",
+     "kl_divergence", "mean_squared_error", "sparse_categorical_crossentropy"],
+)  # fmt: skip
+def test_every_loss_trains_and_is_what_keras_evaluates(loss, spec, tmp_path):
+    import keras
+
+    from imgcls.training.losses import LOSSES
+
+    run = imgcls.train(spec, {"loss": loss, "epochs": 1}, runs_dir=tmp_path)
+    table, classes = run.predictions, run.metrics["classes"]
+    labels = np.array([classes.index(name) for name in table.true])
+    target = labels if loss.startswith("sparse") else np.eye(3, dtype=np.float32)[labels]
+    expected = float(LOSSES[loss]()(target, table[classes].to_numpy(np.float32)))
+    assert run.metrics["loss"] == pytest.approx(expected, rel=1e-5)
+    assert keras.losses.get(loss)
+
+
+@pytest.mark.parametrize("name", ["adadelta", "adafactor", "adagrad", "adamax", "adamw", "ftrl", "lamb", "lion", "muon",
+                                  "nadam", "rmsprop", "sgd"])  # fmt: skip
+def test_every_optimizer_trains(name, spec, tmp_path):
+    run = imgcls.train(spec, {"optimizer": name, "epochs": 1}, runs_dir=tmp_path)
+    assert np.isfinite(run.history.loss).all()
+
+
+def test_the_penalty_on_the_weights_is_part_of_the_loss(spec, tmp_path):
+    layers = [{"conv": {"filters": 4, "l2": 0.5}}, "flatten"]
+    run = imgcls.train(spec, {"architecture": layers, "epochs": 1}, runs_dir=tmp_path)
+    kernel = run.model().get_layer("conv_0").kernel
+    assert run.metrics["loss"] > 0.5 * float(np.sum(np.square(kernel)))
+
+
+def test_early_stopping_ends_the_run_and_restores_the_best(spec, tmp_path):
+    stopping = {"monitor": "val_loss", "patience": 1, "min_delta": 100.0}
+    run = imgcls.train(spec, {"early_stopping": stopping, "epochs": 9}, runs_dir=tmp_path)
+    assert run.metrics["epochs_run"] == 2
+    assert run.metrics["best_epoch"] == 1
+    assert run.metrics["stopped_early"]
