@@ -1,0 +1,124 @@
+"""``train``, ``evaluate`` and ``model`` as the shell runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcls.runs import Run
+
+QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+TINY = ["-s", "epochs=1", "-s", "data.limit.train=200", "-s", "architecture=[flatten]"]
+NOISE = ("oneDNN", "cuda", "CUDA", "absl", "cpu_feature_guard", "E0000", "I0000", "W0000", "UserWarning")
+
+
+def test_the_quickstart_reaches_its_accuracy_and_ends_with_the_folder(imgcls_process, tmp_path):
+    done = imgcls_process("train", QUICKSTART, "--runs-dir", tmp_path / "runs")
+
+    assert done.code == 0, done.err
+    run = Run(done.out.splitlines()[-1])
+    assert run.folder.parent == tmp_path / "runs"
+    assert run.metrics["accuracy"] > 0.95
+    assert not [word for word in NOISE if word in done.err]
+    epochs = [line for line in done.err.splitlines() if "/20 " in line]
+    assert len(epochs) == 20
+    assert "accuracy" in done.out
+
+
+def test_two_processes_get_the_same_weights_and_figures(imgcls_process, tmp_path):
+    augmented = [*TINY, "-s", "augmentation.rotation=10", "-s", "seed=7"]
+    folders = [
+        imgcls_process("train", QUICKSTART, *augmented, "--runs-dir", tmp_path).out.splitlines()[-1] for _ in "12"
+    ]
+    first, second = (Run(folder) for folder in folders)
+
+    assert first.metrics == second.metrics
+    assert first.path("predictions.csv").read_bytes() == second.path("predictions.csv").read_bytes()
+    assert first.history.drop(columns="seconds").equals(second.history.drop(columns="seconds"))
+    pairs = zip(first.model().get_weights(), second.model().get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_options_of_train_are_values_of_the_spec(imgcls, tmp_path):
+    done = imgcls(
+        "train", QUICKSTART, *TINY, "--runs-dir", tmp_path, "--name", "mine", "--seed", "3", "--device", "cpu"
+    )
+    run = Run(done.out.splitlines()[-1])
+    assert run.name.endswith("_mine")
+    assert (run.settings["seed"], run.settings["device"]) == (3, "cpu")
+
+
+def test_evaluate_prints_the_stored_figures_and_writes_them_where_told(imgcls, tmp_path):
+    folder = imgcls("train", QUICKSTART, *TINY, "--runs-dir", tmp_path).out.splitlines()[-1]
+    printed = json.loads(imgcls("evaluate", folder, "--json", "--out", tmp_path / "again").out)
+
+    stored = Run(folder).metrics
+    assert printed == {key: stored[key] for key in printed}
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (Path(folder) / "predictions.csv").read_bytes()
+    assert imgcls("evaluate", folder, "--split", "tset").code == 3
+
+
+def test_a_result_that_means_nothing_is_exit_4_under_strict_with_the_folder_on_stdout(imgcls, tmp_path):
+    done = imgcls("train", QUICKSTART, *TINY, "-s", "lr=1e-12", "--runs-dir", tmp_path, "--strict")
+    assert done.code == 4
+    assert Run(done.out.splitlines()[-1]).status.state == "completed"
+
+
+def test_model_shows_the_network_without_looking_at_the_data(imgcls, tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "data: nowhere\nresolution: 96\n"
+        "architecture: [conv: 32, max_pool: 2, conv: 64, max_pool: 2, flatten, dense: 128, dropout: 0.5]\n"
+    )
+    shown = imgcls("model", spec, "--classes", 5)
+    assert "3,985,093 parameters, 3,985,093 trainable" in shown.out
+    assert json.loads(imgcls("model", spec, "--classes", 5, "--json").out)["total_params"] == 3_985_093
+    assert imgcls("model", spec).code == 3
+
+
+def test_a_network_too_deep_for_the_images_is_a_message_and_exit_2(imgcls):
+    done = imgcls(
+        "model", QUICKSTART, "-s", "architecture=[max_pool: 2, max_pool: 2, max_pool: 2, max_pool: 2, flatten]"
+    )
+    assert done.code == 2
+    assert "architecture.3 (max_pool)" in done.err
+
+
+@contextmanager
+def endless_run(folder):
+    """Give a training that has finished its first epoch and would go on for long."""
+    command = [sys.executable, "-m", "imgcls_cli", "train", QUICKSTART, "-s", "epochs=5000", "--runs-dir", folder]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob("*/history.csv")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_in_order(number, code, tmp_path):
+    with endless_run(tmp_path / "runs") as process:
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert process.returncode == code
+    assert Run(folder).status.state == "interrupted"
+    assert "Traceback" not in errors
+    assert len(Run(folder).history) >= 1
+
+
+def test_a_killed_run_is_readable_and_marked_unfinished(imgcls, tmp_path):
+    with endless_run(tmp_path / "runs") as process:
+        process.kill()
+
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert Run(folder).status.state == "interrupted"
+    assert "interrupted" in imgcls("show", folder).out
+    assert imgcls("evaluate", folder).code == 3
