@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from imgcls.errors import DataError, RunError
 
-__all__ = ["Device", "load_model", "start"]
+__all__ = ["Device", "import_quietly", "load_model", "start"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,15 @@ def start(device: str = "cpu") -> Device:
     Raises:
         RunError: a GPU was asked for and there is none that TensorFlow can use.
     """
-    with _quiet():
-        import tensorflow as tf
+    import_quietly()
+    import keras
+    import tensorflow as tf
 
+    if keras.backend.backend() != "tensorflow":
+        raise RunError(f"this process has loaded Keras on {keras.backend.backend()}; imgcls needs it on TensorFlow")
+    keras.config.set_image_data_format("channels_last")  # whatever a keras.json of the user's says
+    keras.config.set_floatx("float32")
+    with _quiet():
         found = tf.config.list_physical_devices("GPU")
     threads = _fix_threads(tf)
     tf.config.experimental.enable_op_determinism()
@@ -64,7 +70,7 @@ def load_model(path: Path) -> Any:
     Raises:
         DataError: the file is truncated, foreign, or asks for code.
     """
-    start_if_needed()
+    import_quietly()
     import keras
 
     try:
@@ -74,10 +80,11 @@ def load_model(path: Path) -> Any:
         raise DataError(f"{path} is not a model that can be loaded: {reason[:200]}") from error
 
 
-def start_if_needed() -> None:
-    """Start on the default device where nothing has been started; a notebook may have done it."""
-    if "tensorflow" not in sys.modules:
-        start("auto")
+def import_quietly() -> None:
+    """Import TensorFlow and Keras, and nothing more: no device is chosen."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _quiet():
+        import keras  # noqa: F401 - only its import is wanted
 
 
 def _fix_threads(tf: Any) -> int:

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     import keras
 
     from imgcls.evaluation.prediction import Predictions
+    from imgcls.models import ModelSummary
     from imgcls.training.loop import TrainingResult
 
-__all__ = ["Evaluation", "build_spec_network", "evaluate", "refuse_degenerate", "train"]
+__all__ = ["Evaluation", "describe_network", "evaluate", "refuse_degenerate", "train"]
 
 
 def train(
@@ -143,8 +144,8 @@ def evaluate(
     return Evaluation(metrics, predictions, dataset, split)
 
 
-def build_spec_network(loaded: LoadedSpec, *, classes: int | None = None) -> keras.Model:
-    """Build the network of a spec without training it or reading a pixel.
+def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> ModelSummary:
+    """Describe the network of a spec without training it or reading a pixel.
 
     Args:
         classes: how many there are; by default the data is listed to know.
@@ -153,8 +154,6 @@ def build_spec_network(loaded: LoadedSpec, *, classes: int | None = None) -> ker
         SpecError: the layers do not fit each other or the images.
         DataError: the data cannot be listed.
     """
-    from imgcls.models import PixelStatistics, build_network
-
     spec = loaded.spec.completed()
     if classes is None or spec.resolution is None or spec.color is None:
         found = survey(spec.data, base=loaded.base)
@@ -163,10 +162,12 @@ def build_spec_network(loaded: LoadedSpec, *, classes: int | None = None) -> ker
             update={"resolution": spec.resolution or found.resolution, "color": spec.color or found.color}
         )
     backend.start(spec.device)
+    from imgcls.models import PixelStatistics, build_network, summarize
+
     assert spec.resolution
     channels = 1 if spec.color == "grayscale" else 3
     pixels = PixelStatistics(mean=(0.0,) * channels, variance=(1.0,) * channels)
-    return build_network(_with_precision(spec), (*spec.resolution, channels), classes, pixels)
+    return summarize(build_network(_with_precision(spec), (*spec.resolution, channels), classes, pixels))
 
 
 def refuse_degenerate(run: Run) -> None:
@@ -217,7 +218,7 @@ def _in_force(loaded: LoadedSpec, dataset: Dataset) -> Spec:
     return _with_precision(spec).model_copy(
         update={
             "name": loaded.name,
-            "data": spec.data.model_copy(update={"path": path, "classes": dataset.classes}),
+            "data": spec.data.model_copy(update={"path": path, "classes": dataset.classes, **dataset.parts}),
             "resolution": (height, width),
             "color": "grayscale" if channels == 1 else "rgb",
         }

@@ -275,3 +275,56 @@ def test_early_stopping_ends_the_run_and_restores_the_best(spec, tmp_path):
     assert run.metrics["epochs_run"] == 2
     assert run.metrics["best_epoch"] == 1
     assert run.metrics["stopped_early"]
+
+
+def as_folder(photos):
+    return {"source": "folder", "path": str(photos)}
+
+
+def as_folder_with_parts(photos):
+    for part, numbers in (("train", range(12)), ("validation", range(12, 16)), ("test", range(16, 20))):
+        for name in ("blue", "green", "red"):
+            folder = photos.parent / "parts" / part / name
+            folder.mkdir(parents=True)
+            for number in numbers:
+                (photos / name / f"{number:02}.png").rename(folder / f"{number:02}.png")
+    return {"source": "folder", "path": str(photos.parent / "parts")}
+
+
+def as_csv(photos):
+    rows = [f"photos/{name}/{n:02}.png,{name},p{n % 10}" for name in ("blue", "green", "red") for n in range(20)]
+    (photos.parent / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
+    return {"source": "csv", "path": str(photos.parent / "list.csv"), "group": "patient"}
+
+
+def as_csv_with_split(photos):
+    part = {18: "validation", 19: "test"}
+    rows = [f"photos/{c}/{n:02}.png,{c},{part.get(n, 'train')}" for c in ("blue", "green", "red") for n in range(20)]
+    (photos.parent / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    return {"source": "csv", "path": str(photos.parent / "list.csv")}
+
+
+def as_npz(photos):
+    files = sorted(photos.rglob("*.png"))
+    images = np.stack([np.asarray(Image.open(file)) for file in files])
+    labels = np.array([file.parent.name for file in files])
+    np.savez(photos.parent / "arrays.npz", x_train=images, y_train=labels, x_test=images[::5] ^ 1, y_test=labels[::5])
+    return {"source": "npz", "path": str(photos.parent / "arrays.npz")}
+
+
+def as_digits(_):
+    return {"source": "digits", "limit": {"train": 60, "validation": 20, "test": 20}}
+
+
+@pytest.mark.parametrize("made", [as_folder, as_folder_with_parts, as_csv, as_csv_with_split, as_npz, as_digits])
+def test_every_source_trains_and_is_found_again_by_the_resolved_spec(made, spec, color_photos, tmp_path):
+    settings = {"data": made(color_photos), "epochs": 1, "resolution": 8}
+    run = imgcls.train(spec | settings, runs_dir=tmp_path / "runs")
+
+    again = imgcls.evaluate(run)
+    repeated = imgcls.train(run.path(runs.RESOLVED), runs_dir=tmp_path / "runs")
+
+    assert again.metrics == {key: run.metrics[key] for key in again.metrics}
+    assert repeated.metrics == run.metrics
+    if made is not as_csv_with_split:  # whose parts only its column knows
+        assert None not in (run.settings["data"]["validation"], run.settings["data"]["test"])

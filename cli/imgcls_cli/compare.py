@@ -57,21 +57,21 @@ def _print(comparison: Comparison) -> None:
     wide = max([len(row.key) for row in rows], default=0)
     fits = max(1, (min(out.width, 200) - wide - 2) // 16)
     for start in range(0, len(comparison.runs), fits):
-        out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs))), wide))
+        out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs)))))
     for note in comparison.notes:
         err.print(plain(f"note: {note}", "yellow"), soft_wrap=True)
     if not comparison.settings:
         err.print("the settings do not differ")
 
 
-def _table(comparison: Comparison, chosen: range, key_columns: int) -> RenderableType:
+def _table(comparison: Comparison, chosen: range) -> RenderableType:
     from rich import box
     from rich.table import Table
 
     from imgcls_cli.console import plain
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("", overflow="fold", min_width=min(key_columns, 24))
+    table.add_column("", overflow="fold")
     for index in chosen:
         table.add_column(f"run {index + 1}", justify="right", overflow="fold", max_width=40)
     for section, rows in (

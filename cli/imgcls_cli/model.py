@@ -29,14 +29,13 @@ def model(
     """
     from dataclasses import asdict
 
-    from imgcls.experiment import build_spec_network
+    from imgcls.experiment import describe_network
     from imgcls.files import strict_json
-    from imgcls.models import summarize
     from imgcls.spec import load_spec, parse_overrides
     from imgcls_cli.console import out
 
     loaded = load_spec(spec, parse_overrides(settings or []))
-    summary = summarize(build_spec_network(loaded, classes=classes))
+    summary = describe_network(loaded, classes=classes)
     if json:
         typer.echo(strict_json(asdict(summary)))
         return

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from imgcls.backend import import_quietly
 from imgcls.data.arrays import Pair, list_pairs
 from imgcls.data.listing import Listing, PartSources
 from imgcls.errors import DataError
@@ -82,6 +83,7 @@ def _from_keras(name: str) -> dict[str, Pair]:
 
 
 def _keras_loader(name: str) -> Callable[[], Any]:
+    import_quietly()
     return importlib.import_module(f"keras.datasets.{name}").load_data
 
 

@@ -38,6 +38,7 @@ class Dataset:
         paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
         sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
         splits: ``train``, ``validation`` and ``test``, as far as there are → rows, ascending.
+        parts: where each part came from, as a spec would say it; empty for images that were not divided.
         findings: what the user should be told.
         key: names the prepared store.
     """
@@ -48,6 +49,7 @@ class Dataset:
     sha256: NDArray[np.uint8]
     classes: tuple[str, ...]
     splits: Mapping[str, NDArray[np.int64]]
+    parts: Mapping[str, str | float | None]
     findings: tuple[Finding, ...]
     key: str
 
@@ -87,7 +89,7 @@ def load_dataset(
         check_parts(listing.origin, listing.classes, prepared.labels, listing.parts[prepared.rows], given)
     splits = _divide(data, listing.take(prepared.rows), prepared, sources)
     findings = (*listing.findings, *odd, *_duplicates(prepared, splits))
-    return _dataset(listing, prepared, splits, findings, key)
+    return _dataset(listing, prepared, splits, sources.in_force, findings, key)
 
 
 def load_images(
@@ -118,7 +120,7 @@ def load_images(
     findings = [*listing.findings, *odd]
     if absent:
         findings.append(Finding("classes_without_images", f"{listing.origin} has no images of {some(absent)}"))
-    return _dataset(listing, prepared, {"data": np.arange(len(prepared.rows))}, findings, key)
+    return _dataset(listing, prepared, {"data": np.arange(len(prepared.rows))}, {}, findings, key)
 
 
 def _geometry(
@@ -190,6 +192,7 @@ def _dataset(
     listing: Listing,
     prepared: Prepared,
     splits: Mapping[str, NDArray[np.int64]],
+    parts: Mapping[str, str | float | None],
     findings: Sequence[Finding],
     key: str,
 ) -> Dataset:
@@ -200,6 +203,7 @@ def _dataset(
         sha256=prepared.sha256,
         classes=listing.classes,
         splits=MappingProxyType(dict(splits)),
+        parts=MappingProxyType(dict(parts)),
         findings=tuple(findings),
         key=key,
     )

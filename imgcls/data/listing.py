@@ -111,10 +111,18 @@ class PartSources:
     Attributes:
         names: part → folder, file or key; ``""`` for the training images when they are the whole source.
         fractions: part → share of the training images.
+        in_column: parts that a CSV's column gives, which a spec need not name.
     """
 
     names: dict[str, str]
     fractions: dict[str, float]
+    in_column: frozenset[str] = frozenset()
+
+    @property
+    def in_force(self) -> dict[str, str | float | None]:
+        """As a spec would say it: a name, a fraction, ``none`` for no such part; None for what needs no saying."""
+        given: dict[str, str | float] = self.names | self.fractions
+        return {part: None if part in self.in_column else given.get(part, "none") or None for part in PARTS}
 
 
 def resolve_parts(data: DataSpec, available: Sequence[str], defaults: dict[str, float]) -> PartSources:
@@ -134,7 +142,7 @@ def resolve_parts(data: DataSpec, available: Sequence[str], defaults: dict[str, 
     """
     wanted = {"train": data.train, "validation": data.validation, "test": data.test}
     given = {part: value for part, value in wanted.items() if isinstance(value, str)}
-    named = {part: value for part, value in given.items() if (part, value) != ("test", "none")}
+    named = {part: value for part, value in given.items() if part == "train" or value != "none"}
     found = {
         part: next((name for name in available if name.lower() in names and name not in named.values()), None)
         for part, names in PART_NAMES.items()

@@ -70,7 +70,8 @@ def list_csv(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple[Li
     if len(used) < len(main):
         text = f"{counted(len(main) - len(used), 'row')} of {path.name} left out: the spec gives their part otherwise"
         listing = replace(listing, findings=(Finding("part_not_used", text),))
-    return listing, sources
+    in_column = frozenset(part for part in sources.names if getattr(data, part) is None)
+    return listing, replace(sources, in_column=in_column)
 
 
 def list_csv_file(path: Path) -> Listing:

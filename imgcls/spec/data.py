@@ -69,7 +69,7 @@ class DataSpec(Record):
     train: str | None = None
     """Sub-folder, CSV file or array key with the training images; by default what is named `train`, else all."""
     validation: Part | None = None
-    """A fraction carved out of train, or a sub-folder, file or key; by default what is named so, else 0.15."""
+    """A fraction carved out of train, a sub-folder, file or key, or `none`; by default what is named so, else 0.15."""
     test: Part | None = None
     """Likewise; `none` for no test part, and then the result is marked as not held out."""
     classes: Annotated[tuple[Label, ...], Field(strict=False, min_length=2)] | None = None
