@@ -10,7 +10,7 @@ import typer
 from imgcls_cli.options import CacheDir, Json
 
 if TYPE_CHECKING:
-    from imgcls.data.store import Cache, CacheEntry
+    from imgcls.data.cache import Cache, CacheEntry
 
 __all__ = ["cache"]
 
@@ -24,7 +24,7 @@ def cache(
 
     Example: imgcls cache --clear
     """
-    from imgcls.data.store import Cache
+    from imgcls.data.cache import Cache
 
     store = Cache(cache_dir)
     if clear:

@@ -1,7 +1,7 @@
 """Images on disk or in arrays become prepared pixels, labels and parts."""
 
+from imgcls.data.cache import Cache, CacheEntry, default_cache_root
 from imgcls.data.dataset import Dataset, load_dataset, load_images
-from imgcls.data.store import Cache, CacheEntry, default_cache_root
 from imgcls.findings import Finding
 
 __all__ = [

@@ -11,12 +11,13 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.data.cache import Cache
 from imgcls.data.images import Geometry
 from imgcls.data.listing import PARTS, Listing, PartSources, raise_problems, select_classes
 from imgcls.data.preparation import prepare
 from imgcls.data.sources import list_path, list_source
 from imgcls.data.splits import carve, check_parts, limit_part, ranks
-from imgcls.data.store import Cache, Prepared
+from imgcls.data.store import Prepared
 from imgcls.errors import DataError
 from imgcls.findings import Finding
 from imgcls.spec.data import DEFAULT_RESOLUTION, DEFAULT_TEST, DEFAULT_VALIDATION, DataSpec

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.data.cache import Cache
 from imgcls.data.images import DECODING_VERSION, Geometry, UnreadableImageError, decode, fit_array
 from imgcls.data.listing import Files, Listing, cores, fingerprint
-from imgcls.data.store import FORMAT_VERSION, Cache, Index, Prepared, build, open_prepared
+from imgcls.data.store import FORMAT_VERSION, Index, Prepared, build, open_prepared
 from imgcls.errors import DataError
 from imgcls.findings import Finding
 from imgcls.wording import counted, some

@@ -1,4 +1,4 @@
-"""The cache folder: prepared images on disk, written once and read by every run.
+"""Prepared images on disk: written once, and read by every run.
 
 ``<root>/prepared/<key>/`` holds ``images.npy`` (uint8), ``index.npz`` (what each row is) and ``meta.json``. It is built
 in a hidden folder beside it, under a lock of the operating system that a killed process cannot leave behind, and
@@ -14,37 +14,22 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from imgcls.errors import RunError
+from imgcls.data.cache import META, Cache, remove_folder
 
-__all__ = ["Cache", "CacheEntry", "Index", "Prepared", "build", "default_cache_root", "open_prepared"]
+__all__ = ["FORMAT_VERSION", "Index", "Prepared", "build", "open_prepared"]
 
 FORMAT_VERSION = 1
-IMAGES, INDEX, META = "images.npy", "index.npz", "meta.json"
+IMAGES, INDEX = "images.npy", "index.npz"
 SPARE_BYTES = 1_000_000  # for the index, the folder and the file system's own use
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """One prepared data set, as ``imgcls cache`` shows it; times are seconds since 1970."""
-
-    key: str
-    source: str
-    images: int
-    resolution: tuple[int, int]
-    color: str
-    size_bytes: int
-    created: float
-    last_used: float
 
 
 @dataclass(frozen=True)
@@ -63,111 +48,6 @@ class Prepared:
     rows: NDArray[np.int64]
     paths: tuple[str, ...]
     meta: Mapping[str, Any]
-
-
-def default_cache_root() -> Path:
-    """Return ``IMGCLS_CACHE``, or the user's cache folder of this operating system."""
-    if chosen := os.environ.get("IMGCLS_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    import platformdirs  # only needed where nothing else is said
-
-    return Path(platformdirs.user_cache_dir("imgcls"))
-
-
-class Cache:
-    """Owner of the cache folder; it comes into being with the first data set that is prepared."""
-
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_cache_root()).absolute()
-        self.prepared = self.root / "prepared"
-
-    def folder(self, key: str) -> Path:
-        """Return where the data set ``key`` lies, or would lie."""
-        return self.prepared / key
-
-    @contextmanager
-    def lock(self, key: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold the lock of one key.
-
-        Raises:
-            RunError: the cache folder cannot be written.
-            Timeout: not waiting, and another process holds it.
-        """
-        lock = FileLock(self.prepared / f"{key}.lock", timeout=-1 if wait else 0)
-        with self.writing():
-            self.prepared.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire()
-            except NotImplementedError as error:
-                raise OSError("its file system has no locks") from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Turn a failure to write into an error that names the folder, the reason and the way out."""
-        try:
-            yield
-        except Timeout:
-            raise
-        except OSError as error:
-            raise RunError(
-                f"cannot write prepared data to {self.prepared}: {error.strerror or error}; "
-                "IMGCLS_CACHE or --cache-dir names another folder"
-            ) from error
-
-    def entries(self) -> list[CacheEntry]:
-        """Return the data sets there are, the last used first."""
-        entries = [self._entry(folder) for folder in self._folders()]
-        return sorted((entry for entry in entries if entry), key=lambda entry: -entry.last_used)
-
-    def clear(self, keys: Collection[str] | None = None) -> int:
-        """Remove data sets, all or those of ``keys``, and what killed runs left; return the bytes freed.
-
-        What is being built at the moment stays. A run that reads a removed data set keeps it until it ends.
-        """
-        freed = 0
-        for folder in self._folders():
-            if keys is None or folder.name in keys:
-                with suppress(Timeout), self.lock(folder.name, wait=False):
-                    freed += _remove(folder)
-        return freed + self.sweep()
-
-    def sweep(self, held: str = "") -> int:
-        """Remove what killed processes left half built; return the bytes freed.
-
-        A folder whose lock is free belongs to nobody any more; so does one of the key ``held`` by the caller.
-        """
-        freed = 0
-        for leftover in self.prepared.glob(".*.building"):
-            key = leftover.name[1:].partition(".")[0]
-            with suppress(Timeout), nullcontext() if key == held else self.lock(key, wait=False):
-                freed += _remove(leftover)
-        return freed
-
-    def _folders(self) -> list[Path]:
-        if not self.prepared.is_dir():
-            return []
-        return sorted(path for path in self.prepared.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-    def _entry(self, folder: Path) -> CacheEntry | None:
-        try:
-            meta = json.loads((folder / META).read_text(encoding="utf-8"))
-            return CacheEntry(
-                key=folder.name,
-                source=str(meta["source"]),
-                images=int(meta["images"]),
-                resolution=(int(meta["shape"][0]), int(meta["shape"][1])),
-                color=str(meta["color"]),
-                size_bytes=_size(folder),
-                created=float(meta["created"]),
-                last_used=(folder / META).stat().st_mtime,
-            )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            # Something stands there that this version cannot read; it still takes space and can be cleared.
-            return CacheEntry(folder.name, "unreadable", 0, (0, 0), "", _size(folder), 0.0, 0.0)
 
 
 def open_prepared(cache: Cache, key: str) -> Prepared | None:
@@ -244,7 +124,7 @@ def build(
             _write_meta(folder / META, {**whole, "bytes": sizes})
             folder.chmod(0o755)
             target = cache.folder(key)
-            _remove(target)  # only there if it was not whole
+            remove_folder(target)  # only there if it was not whole
             folder.rename(target)
             _sync_folder(cache.prepared)
     finally:
@@ -300,29 +180,6 @@ def _check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise OSError(f"{needed_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
-
-
-def _remove(folder: Path) -> int:
-    """Remove a folder, out of sight first so that nobody opens half of it; return its size in bytes."""
-    size = _size(folder)
-    hidden = folder
-    if not folder.name.startswith("."):
-        hidden = folder.with_name(f".{folder.name}.{os.getpid()}.building")
-        try:
-            folder.rename(hidden)
-        except OSError:
-            return 0
-    shutil.rmtree(hidden, ignore_errors=True)
-    return size if not hidden.exists() else 0
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    with suppress(OSError):
-        for path in folder.iterdir():
-            with suppress(OSError):
-                total += path.stat().st_size
-    return total
 
 
 def _sync_folder(folder: Path) -> None:
