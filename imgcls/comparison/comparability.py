@@ -1,0 +1,116 @@
+"""What of some runs cannot be compared, and why."""
+
+from __future__ import annotations
+
+import csv
+import filecmp
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from imgcls.errors import DataError
+from imgcls.files import read_csv
+from imgcls.runs import MANIFEST, METRICS, Run
+from imgcls.settings import flatten
+
+__all__ = ["loss_notes", "result_notes", "time_notes", "what_there_is"]
+
+CROSS_ENTROPY = ("auto", "categorical_crossentropy", "sparse_categorical_crossentropy")
+
+
+def result_notes(runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say why results must not be held against each other: other classes, another split, other images."""
+    finished = [(run, each) for run, each in zip(runs, metrics, strict=True) if each]
+    if not finished:
+        return []
+    (first, reference), *others = finished
+    notes = []
+    for run, each in others:
+        if set(each.get("classes", ())) != set(reference.get("classes", ())):
+            only = sorted(set(each.get("classes", ())) ^ set(reference.get("classes", ())))
+            names = ", ".join(only[:5]) + (f" and {len(only) - 5} more" if len(only) > 5 else "")
+            notes.append(f"results are not comparable: {run.name} has other classes than {first.name} ({names})")
+        elif each.get("split") != reference.get("split"):
+            notes.append(
+                f"results are not comparable: {run.name} was measured on the {each.get('split')} part, "
+                f"{first.name} on the {reference.get('split')} part"
+            )
+        elif (difference := _image_difference(first, run, str(reference.get("split")))) is not None:
+            notes.append(f"results are not comparable: {run.name} and {first.name} {difference}")
+    return notes
+
+
+def _image_difference(first: Run, second: Run, split: str) -> str | None:
+    """Return how the evaluated images of two runs differ; None where content and labels are the same."""
+    ours, theirs = first.path(MANIFEST), second.path(MANIFEST)
+    missing = [run.name for run in (first, second) if not run.path(MANIFEST).is_file()]
+    if missing:
+        return f"may have other {split} images: {missing[0]} has no {MANIFEST}"
+    if filecmp.cmp(ours, theirs, shallow=False):  # the usual case, and much faster than reading rows
+        return None
+    images, others = (Counter(_evaluated(run, split)) for run in (first, second))
+    if images == others:
+        return None
+    shared, most = (images & others).total(), max(images.total(), others.total())
+    return f"have different {split} images (they share {shared:,} of {most:,})"
+
+
+def _evaluated(run: Run, split: str) -> Iterable[tuple[str, str]]:
+    """Return content and label of each image of a split; paths may differ where the data was moved."""
+    try:
+        return [(row["sha256"], row["label"]) for row in read_csv(run.path(MANIFEST)) if row["split"] == split]
+    except (OSError, ValueError, LookupError, csv.Error) as error:
+        raise DataError(f"{run.path(MANIFEST)} is damaged: {error}") from error
+
+
+def loss_notes(
+    runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]], settings: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    kinds = {
+        run.name: _loss_kind(given)
+        for run, each, given in zip(runs, metrics, settings, strict=True)
+        if each.get("loss") is not None and given
+    }
+    if len(set(kinds.values())) <= 1:
+        return []
+    return [f"losses are not comparable: {'; '.join(f'{name} has {kind}' for name, kind in kinds.items())}"]
+
+
+def _loss_kind(settings: Mapping[str, Any]) -> str:
+    """Name what the loss measures: the function, smoothed labels, and penalties on the weights."""
+    loss = settings.get("loss", "auto")
+    name = "cross-entropy" if loss in CROSS_ENTROPY else str(loss)
+    if smoothing := settings.get("label_smoothing"):
+        name += f" with label smoothing {smoothing}"
+    flat = flatten(settings, open_lists=True)
+    penalties = sorted(
+        {f"{key.rpartition('.')[2]} {value}" for key, value in flat.items() if _is_penalty(key) and value}
+    )
+    return f"{name} plus {', '.join(penalties)}" if penalties else name
+
+
+def _is_penalty(key: str) -> bool:
+    return key.rpartition(".")[2] in ("l1", "l2")
+
+
+def time_notes(runs: Sequence[Run]) -> list[str]:
+    devices = {run.name: _device(run) for run in runs if run.path(METRICS).is_file()}
+    if len(set(devices.values())) <= 1:
+        return []
+    return [f"times are not comparable: {'; '.join(f'{name} ran on {device}' for name, device in devices.items())}"]
+
+
+def _device(run: Run) -> str:
+    device = what_there_is(run, lambda run: run.environment).get("device") or {}
+    threads = f", {device['threads']} threads" if device.get("threads") else ""
+    return f"{device.get('name', 'an unknown device')}{threads}"
+
+
+def what_there_is(run: Run, read: Callable[[Run], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what a run has, nothing where it did not come so far; what is damaged still is an error."""
+    try:
+        return read(run)
+    except DataError as error:
+        if isinstance(error.__cause__, FileNotFoundError) or error.__cause__ is None:
+            return {}
+        raise
