@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["counted", "display", "some"]
+__all__ = ["counted", "display", "shown", "size", "some"]
 
+KILO = 1000
+BREAKING = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters, and of what ends a line or a paragraph
 MAX_SHOWN = 20  # names in one message; a folder of a million broken files must not fill the terminal
 
 
 def some(names: Sequence[str], limit: int = MAX_SHOWN) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names, as ``shown``, and how many more there are."""
     more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(map(shown, names[:limit])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """Return ``"1 image"`` or ``"2,000 images"``."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def shown(text: str) -> str:
+    r"""Return text that stays on its line and leaves the terminal alone: a line break becomes ``\n``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each.encode("unicode_escape").decode() if unicodedata.category(each) in BREAKING else each for each in text
+    )
+
+
+def size(count_bytes: int) -> str:
+    """Return ``"512 bytes"``, ``"1.5 kB"``, ``"20 MB"`` or ``"1.2 GB"``."""
+    if count_bytes < KILO:
+        return counted(count_bytes, "byte")
+    value, unit = float(count_bytes), "bytes"
+    for unit in ("kB", "MB", "GB"):  # noqa: B007 - the last one stays
+        value /= KILO
+        if value < KILO - 0.5:
+            break
+    return f"{value:,.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
 def display(name: str | os.PathLike[str]) -> str:

@@ -2,6 +2,7 @@
 
 from imgcls.data.cache import Cache, CacheEntry, default_cache_root
 from imgcls.data.dataset import Dataset, load_dataset, load_images
+from imgcls.data.sources import data_path
 from imgcls.findings import Finding
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "CacheEntry",
     "Dataset",
     "Finding",
+    "data_path",
     "default_cache_root",
     "load_dataset",
     "load_images",

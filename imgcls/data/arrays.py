@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.data.listing import PARTS, Arrays, Listing, PartSources, resolve_parts
+from imgcls.data.listing import Arrays, Listing
+from imgcls.data.parts import PARTS, PartSources, pick_part, resolve_parts, tell_together
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
-from imgcls.wording import display, some
+from imgcls.wording import counted, display, some
 
 __all__ = ["Pair", "list_npz", "list_npz_file", "list_pairs"]
 
@@ -49,11 +50,14 @@ def list_npz(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple[Li
     return list_pairs(data, display(path), found, pick, names, defaults)
 
 
-def list_npz_file(path: Path) -> Listing:
-    """List all images of an ``.npz`` file as one part."""
+def list_npz_file(path: Path, part: str | None) -> Listing:
+    """List the images of an ``.npz`` file: those of one part, or all, which is told."""
     found, pick, names = _open(path)
-    pairs = [pick(name) for name in found]
-    return _listing(display(path), pairs, [0] * len(pairs), names)
+    chosen = list(found) if part is None else [pick_part(part, [name for name in found if name], display(path))]
+    pairs = [pick(name) for name in chosen]
+    listing = _listing(display(path), pairs, [0] * len(pairs), names)
+    counts = {pair.images_key: len(pair.images) for pair in pairs}
+    return replace(listing, findings=tell_together(listing.origin, counts))
 
 
 def list_pairs(
@@ -181,8 +185,8 @@ def _check_shape(pair: Pair) -> None:
         raise DataError(f"array {key} holds {pair.images.dtype}; whole numbers or floating-point numbers are accepted")
     if len(pair.labels.shape) not in (1, 2) or len(pair.labels) != len(pair.images):
         raise DataError(
-            f"array {pair.labels_key} has the shape {pair.labels.shape}, {key} has {len(pair.images)} images; "
-            "(n,), (n, 1) or one-hot (n, classes) is accepted"
+            f"array {pair.labels_key} has the shape {pair.labels.shape}, "
+            f"{key} has {counted(len(pair.images), 'image')}; (n,), (n, 1) or one-hot (n, classes) is accepted"
         )
 
 
@@ -240,8 +244,9 @@ def _label_values(pair: Pair, names: tuple[str, ...] | None) -> NDArray[np.int64
     if len(wrong):
         raise DataError(f"{key}[{wrong[0]}] is {flat[wrong[0]]}; labels are whole numbers from 0")
     if names is not None and len(high := np.flatnonzero(flat >= len(names))):
+        last = len(names) - 1
         raise DataError(
-            f"{key}[{high[0]}] is {flat[high[0]]}; there are {len(names)} classes, so 0 to {len(names) - 1}"
+            f"{key}[{high[0]}] is {flat[high[0]]}; {counted(len(names), 'class', 'classes')} are named, so 0 to {last}"
         )
     return flat.astype(np.int64)
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from imgcls.backend import import_quietly
 from imgcls.data.arrays import Pair, list_pairs
-from imgcls.data.listing import Listing, PartSources
+from imgcls.data.listing import Listing
+from imgcls.data.parts import PartSources
 from imgcls.errors import DataError
 from imgcls.spec.data import DataSpec
 

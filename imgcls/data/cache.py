@@ -92,7 +92,7 @@ class Cache:
         return sorted((entry for entry in entries if entry), key=lambda entry: -entry.last_used)
 
     def clear(self, keys: Collection[str] | None = None) -> int:
-        """Remove data sets, all or those of ``keys``, and what killed runs left; return the bytes freed.
+        """Remove data sets, all or those of ``keys``, what killed runs left and unused locks; return the bytes freed.
 
         What is being built at the moment stays. A run that reads a removed data set keeps it until it ends.
         """
@@ -101,7 +101,9 @@ class Cache:
             if keys is None or folder.name in keys:
                 with suppress(Timeout), self.lock(folder.name, wait=False):
                     freed += remove_folder(folder)
-        return freed + self.sweep()
+        freed += self.sweep()
+        self._remove_locks()
+        return freed
 
     def sweep(self, held: str = "") -> int:
         """Remove what killed processes left half built; return the bytes freed.
@@ -114,6 +116,15 @@ class Cache:
             with suppress(Timeout), nullcontext() if key == held else self.lock(key, wait=False):
                 freed += remove_folder(leftover)
         return freed
+
+    def _remove_locks(self) -> None:
+        """Remove the lock files of data sets that are gone; who waits for one meanwhile makes it anew (filelock)."""
+        for path in self.prepared.glob("*.lock"):
+            if not self.folder(path.stem).exists():
+                with suppress(Timeout, RunError), self.lock(path.stem, wait=False):
+                    if not self.folder(path.stem).exists():  # it may have been built while this looked
+                        with suppress(OSError):  # Windows removes no file that is open
+                            path.unlink()
 
     def _folders(self) -> list[Path]:
         if not self.prepared.is_dir():

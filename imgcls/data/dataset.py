@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from imgcls.data.cache import Cache
 from imgcls.data.images import Geometry
-from imgcls.data.listing import PARTS, Listing, PartSources, raise_problems, select_classes
+from imgcls.data.listing import Listing, select_classes
+from imgcls.data.parts import PARTS, PartSources
 from imgcls.data.preparation import prepare
+from imgcls.data.problems import raise_problems
 from imgcls.data.sources import list_path, list_source
 from imgcls.data.splits import carve, check_parts, limit_part, ranks
 from imgcls.data.store import Prepared
 from imgcls.errors import DataError
 from imgcls.findings import Finding
-from imgcls.spec.data import DEFAULT_RESOLUTION, DEFAULT_TEST, DEFAULT_VALIDATION, DataSpec
+from imgcls.spec.data import DEFAULT_TEST, DEFAULT_VALIDATION, DataSpec
 from imgcls.wording import counted, some
 
 __all__ = ["Dataset", "load_dataset", "load_images"]
@@ -101,23 +103,28 @@ def load_images(
     color: str,
     resize: Literal["stretch", "crop", "pad"],
     cache: Cache,
+    part: str | None = None,
     on_bad_image: Literal["error", "skip"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Prepare all images of a folder, CSV or npz file as one split called ``data``, by the given order of classes.
 
+    With ``part``, only those of one part: a sub-folder, a value of the column split, or a part's arrays.
+
     Raises:
-        DataError: the data is missing or broken, or has a class that is not among ``classes``.
+        DataError: the data is missing or broken, has a class that is not among ``classes``, or has no such part; or
+            it is a folder of parts and none was chosen.
         RunError: the prepared data cannot be written.
     """
-    listing = select_classes(list_path(path), classes, strict=True)
+    listing = select_classes(list_path(path, part=part, classes=classes), classes, strict=True)
     if not listing.ids:
         raise DataError(f"{listing.origin} has no images")
     geometry = _geometry(listing, resolution, color, resize)
     key, prepared, odd = prepare(listing, geometry, cache, on_bad_image=on_bad_image, progress=progress)
     if not len(prepared.rows):
         raise DataError(f"{listing.origin} has no readable image")
-    absent = [name for index, name in enumerate(classes) if not (prepared.labels == index).any()]
+    counts = np.bincount(prepared.labels, minlength=len(classes))
+    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     findings = [*listing.findings, *odd]
     if absent:
         findings.append(Finding("classes_without_images", f"{listing.origin} has no images of {some(absent)}"))
@@ -127,10 +134,8 @@ def load_images(
 def _geometry(
     listing: Listing, resolution: tuple[int, int] | None, color: str | None, resize: Literal["stretch", "crop", "pad"]
 ) -> Geometry:
-    native = listing.native
-    height_width = DEFAULT_RESOLUTION if native is None else native[:2]
-    natural = "grayscale" if native is not None and native[2] == 1 else "rgb"
-    return Geometry(resolution or height_width, cast("Literal['rgb', 'grayscale']", color or natural), resize)
+    own_resolution, own_color = listing.natural
+    return Geometry(resolution or own_resolution, cast("Literal['rgb', 'grayscale']", color or own_color), resize)
 
 
 def _divide(data: DataSpec, listing: Listing, prepared: Prepared, sources: PartSources) -> dict[str, NDArray[np.int64]]:

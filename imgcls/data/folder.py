@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from imgcls.data.listing import PARTS, Files, Listing, PartSources, resolve_parts
+from imgcls.data.listing import Files, Listing
+from imgcls.data.parts import PART_NAMES, PARTS, PartSources, pick_part, resolve_parts
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
@@ -58,9 +60,25 @@ def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple
     return replace(listing, findings=(*listing.findings, Finding("folders_left_out", text))), sources
 
 
-def list_class_folders(path: Path) -> Listing:
-    """List a folder with class folders as one part, whatever the folders' names."""
+def list_class_folders(path: Path, part: str | None, classes: Collection[str]) -> Listing:
+    """List a folder with class folders as one part.
+
+    Args:
+        path: the folder.
+        part: its sub-folder to take instead; None for the folder itself.
+        classes: those expected, by which a class called ``test`` is told from a part.
+
+    Raises:
+        DataError: no such folder, no class folders, or its sub-folders are parts and none was chosen.
+    """
     _check_folder(path, "data")
+    names = _folder_names(path)
+    custom = [name for name in names if any(name.lower() in each for each in PART_NAMES.values())]
+    if part is not None:
+        path = path / pick_part(part, custom, display(path))
+    elif len(custom) > 1 and "train" in map(str.lower, custom) and not set(custom) <= set(classes):
+        best = next((name for name in custom if name.lower() in PART_NAMES["test"]), custom[-1])
+        raise DataError(f"{display(path)} has the parts {some(custom)}; give one of them, as {display(path / best)}")
     return _list(path, {"train": path}, set())
 
 
@@ -188,7 +206,8 @@ def _no_classes(root: Path, seen: _Seen) -> str:
 def _findings(seen: _Seen) -> list[Finding]:
     findings = []
     if seen.hidden_files or seen.hidden_folders:
-        what = f"{counted(seen.hidden_files, 'hidden file')} and {counted(seen.hidden_folders, 'hidden folder')}"
+        kinds = ((seen.hidden_files, "hidden file"), (seen.hidden_folders, "hidden folder"))
+        what = " and ".join(counted(count, kind) for count, kind in kinds if count)
         findings.append(Finding("hidden_left_out", f"{what} left out"))
     if seen.endings:
         list_ = some([f"{ending} {count:,}" for ending, count in seen.endings.most_common()])

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
 from imgcls.data.cache import Cache
+from imgcls.data.hashing import cores, fingerprint
 from imgcls.data.images import DECODING_VERSION, Geometry, UnreadableImageError, decode, fit_array
-from imgcls.data.listing import Files, Listing, cores, fingerprint
+from imgcls.data.listing import Files, Listing
 from imgcls.data.store import FORMAT_VERSION, Index, Prepared, build, open_prepared
 from imgcls.errors import DataError
 from imgcls.findings import Finding
-from imgcls.wording import counted, some
+from imgcls.wording import counted, shown, some
 
 __all__ = ["Progress", "content_key", "prepare"]
 
@@ -72,6 +74,7 @@ def content_key(listing: Listing, hashes: NDArray[np.uint8], geometry: Geometry)
     head = {
         "format": FORMAT_VERSION,
         "decoding": DECODING_VERSION,
+        "pillow": PIL.__version__,  # another decoder or resampler gives other pixels
         "resolution": geometry.resolution,
         "color": geometry.color,
         "resize": geometry.resize,
@@ -222,10 +225,10 @@ def _decode_one(
 
 
 def _unreadable_error(origin: str, bad: list[tuple[str, str]], count: int) -> DataError:
-    shown = [f"  {name}: {reason}" for name, reason in bad[:MAX_LISTED]]
+    lines = [shown(f"  {name}: {reason}") for name, reason in bad[:MAX_LISTED]]
     more = [f"  and {count - MAX_LISTED:,} more"] if count > MAX_LISTED else []
     head = f"{counted(count, 'image')} of {origin} cannot be read (on_bad_image: skip leaves them out):"
-    return DataError("\n".join([head, *shown, *more]))
+    return DataError("\n".join([head, *lines, *more]))
 
 
 def _findings(meta: Any) -> list[Finding]:

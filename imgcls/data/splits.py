@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.data.listing import PARTS, raise_problems
+from imgcls.data.parts import PARTS
+from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError
 from imgcls.wording import counted
 
@@ -139,7 +140,7 @@ def check_parts(
 def _check_enough(labels: NDArray[np.int32], needed: int, parts: list[int], classes: Sequence[str]) -> None:
     counts = np.bincount(labels, minlength=len(classes))
     raise_problems(
-        "the data cannot be divided",
+        _undivided(parts),
         [
             f"class {classes[label]} has {counted(int(counts[label]), 'image')}; {_names(parts)} need one each"
             for label in np.flatnonzero(counts < needed).tolist()
@@ -229,15 +230,21 @@ def _check_carved(
     grouped: bool,
 ) -> None:
     problems = []
-    tied = "groups" if grouped else "different images"
+    tied = "group" if grouped else "different image"
     for label in np.unique(labels):
         of_class = labels == label
         if len(np.unique(result[of_class])) < len(parts):
-            have = f"{counted(int(of_class.sum()), 'image')} in {len(np.unique(unit[of_class]))} {tied}"
+            units = counted(len(np.unique(unit[of_class])), tied)
+            have = f"{counted(int(of_class.sum()), 'image')} in {units}"
             problems.append(f"class {classes[label]} has {have}; {_names(parts)} need one each")
-    raise_problems("the data cannot be divided", problems)
+    raise_problems(_undivided(parts), problems)
 
 
 def _names(parts: Sequence[int]) -> str:
     names = [PARTS[part] for part in sorted(parts)]
     return ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _undivided(parts: Sequence[int]) -> str:
+    none = " or ".join(f"data.{PARTS[part]}: none" for part in sorted(parts) if part)
+    return f"the data cannot be divided (add images, leave the class out with data.classes, or set {none})"

@@ -24,10 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.data.cache import META, Cache, remove_folder
+from imgcls.wording import size
 
 __all__ = ["FORMAT_VERSION", "Index", "Prepared", "build", "open_prepared"]
 
 FORMAT_VERSION = 1
+PIXEL = np.dtype(np.uint8)  # the one place that says what a stored pixel is
 IMAGES, INDEX = "images.npy", "index.npz"
 SPARE_BYTES = 1_000_000  # for the index, the folder and the file system's own use
 
@@ -70,7 +72,7 @@ def open_prepared(cache: Cache, key: str) -> Prepared | None:
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    if images.shape != (len(opened.rows), *meta["shape"]) or images.dtype != np.uint8:
+    if images.shape != (len(opened.rows), *meta["shape"]) or images.dtype != PIXEL:
         return None
     if not len(opened.labels) == len(opened.sha256) == len(opened.paths) == len(images):
         return None
@@ -112,7 +114,7 @@ def build(
     """
     cache.sweep(held=key)
     with cache.writing():
-        _check_room(cache.prepared, count * int(np.prod(shape)) + SPARE_BYTES)
+        _check_room(cache.prepared, count * int(np.prod(shape)) * PIXEL.itemsize + SPARE_BYTES)
         folder = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".building", dir=cache.prepared))
     try:
         written = _write_images(cache, folder / IMAGES, shape, count, blocks)
@@ -157,7 +159,8 @@ def _write_images(
 
 
 def _write_header(file: Any, shape: tuple[int, ...]) -> None:
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    header = {"descr": np.lib.format.dtype_to_descr(PIXEL), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _write_index(path: Path, index: Index) -> None:
@@ -179,7 +182,7 @@ def _write_meta(path: Path, meta: Mapping[str, Any]) -> None:
 def _check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
-        raise OSError(f"{needed_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
+        raise OSError(f"{size(needed_bytes)} are needed and {size(free)} are free")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from imgcls.data.builtin import CLASS_NAMES
 from imgcls.data.dataset import DEFAULT_FRACTIONS
 from imgcls.data.listing import select_classes
 from imgcls.data.sources import list_source
-from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec
+from imgcls.spec.data import BUILT_IN, DataSpec
 
 __all__ = ["Survey", "survey"]
 
@@ -36,6 +36,4 @@ def survey(data: DataSpec, *, base: Path) -> Survey:
     if (built_in := BUILT_IN.get(data.source)) is not None:
         return Survey(data.classes or CLASS_NAMES[data.source], built_in.resolution, built_in.color)
     listing = select_classes(list_source(data, base, DEFAULT_FRACTIONS)[0], data.classes)
-    native = listing.native
-    resolution = DEFAULT_RESOLUTION if native is None else native[:2]
-    return Survey(tuple(listing.classes), resolution, "grayscale" if native and native[2] == 1 else "rgb")
+    return Survey(listing.classes, *listing.natural)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls.data.listing import PART_NAMES, PARTS, Files, Listing, PartSources, raise_problems, resolve_parts
+from imgcls.data.listing import Files, Listing
+from imgcls.data.parts import PART_NAMES, PARTS, PartSources, pick_part, resolve_parts, tell_together
+from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
@@ -74,9 +76,19 @@ def list_csv(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple[Li
     return listing, replace(sources, in_column=in_column)
 
 
-def list_csv_file(path: Path) -> Listing:
-    """List all rows of one CSV file as one part."""
-    return _listing(path, _images(path, path.parent, _read(path, None), "train"), grouped=False)
+def list_csv_file(path: Path, part: str | None) -> Listing:
+    """List the rows of one CSV file: those of one part of its column split, or all, which is told."""
+    rows = _read(path, None)
+    counts = Counter(row.part for row in rows if row.part is not None)
+    if part is not None:
+        chosen = pick_part(part, [each for each in PARTS if each in counts], display(path))
+        rows = [row for row in rows if row.part == chosen]
+    listing = _listing(path, _images(path, path.parent, rows, None), grouped=False)
+    if part is not None:
+        return listing
+    return replace(
+        listing, findings=tell_together(listing.origin, {each: counts[each] for each in PARTS if each in counts})
+    )
 
 
 def _list_files(

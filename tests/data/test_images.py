@@ -106,6 +106,59 @@ def test_the_orientation_of_exif_is_applied(kind: str) -> None:
     assert got[-1].max() < 50
 
 
+@pytest.mark.parametrize(("orientation", "upright"), [
+    (1, lambda a: a), (2, lambda a: a[:, ::-1]), (3, lambda a: a[::-1, ::-1]), (4, lambda a: a[::-1]),
+    (5, lambda a: a.T), (6, lambda a: a.T[:, ::-1]), (7, lambda a: a.T[::-1, ::-1]), (8, lambda a: a.T[::-1]),
+])  # fmt: skip
+def test_every_orientation_moves_each_pixel_to_its_place(orientation: int, upright: Any) -> None:
+    stored = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10  # lossless, so to the pixel
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    expected = upright(stored)
+    geometry = Geometry((expected.shape[0], expected.shape[1]), "grayscale", "stretch")
+    assert (pixels(Image.fromarray(stored), "png", geometry, exif=exif)[:, :, 0] == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_every_alpha_mixes_with_white_by_its_share(mode: str, kind: str) -> None:
+    alpha = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+    colour = np.array([0, 10, 100, 200, 255, 77], np.uint8)
+    layers = np.stack([*([colour] * (len(mode) - 1)), alpha], -1)
+    got = pixels(Image.fromarray(np.tile(layers, (4, 1, 1)).astype(np.uint8)), kind)
+    share = alpha / 255
+    assert np.abs(got - (colour * share + 255 * (1 - share))[None, :, None]).max() <= 1
+
+
+def test_each_entry_of_a_palette_has_its_own_alpha() -> None:
+    image = Image.fromarray(np.tile(np.arange(6, dtype=np.uint8), (4, 1)), "P")
+    palette = np.random.default_rng(0).integers(0, 256, (6, 3))
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    alpha = np.array([0, 50, 100, 200, 255, 255])
+    got = pixels(image, transparency=bytes(alpha.tolist()))
+    share = alpha[:, None] / 255
+    assert np.abs(got - (palette * share + 255 * (1 - share))[None]).max() <= 1
+
+
+def test_16_bit_big_endian_and_colour_files_keep_their_intensities() -> None:
+    values = np.array([[0, 257, 128 * 257, 200 * 257 + 100, 65534, 65535]] * 4, np.uint16)
+    grey = pixels(Image.fromarray(values.astype(">u2")), "tiff", GREY)
+    assert (grey[:, :, 0] == np.rint(values / 257)).all()
+    colour = np.stack([values, values[:, ::-1], values], -1)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colour)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(body)) + k + body + struct.pack(">I", zlib.crc32(k + body)) for k, body in chunks]
+    got = decode(b"\x89PNG\r\n\x1a\n" + b"".join(parts), RGB)[0]
+    assert (got == colour >> 8).all()
+
+
+@pytest.mark.parametrize("ink", [(0, 0, 0, 0), (255, 0, 0, 0), (0, 255, 255, 0), (40, 80, 120, 60), (0, 0, 0, 255)])
+def test_cmyk_jpegs_have_their_colours_and_not_the_negative(ink: tuple[int, ...]) -> None:
+    got = pixels(Image.new("CMYK", (6, 4), ink), "jpeg", quality=100)
+    expected = [(255 - each) * (255 - ink[3]) / 255 for each in ink[:3]]
+    assert np.abs(got - np.array(expected)).max() <= 3
+
+
 def test_broken_exif_does_not_make_an_image_unreadable() -> None:
     data = encode(Image.new("RGB", (6, 4), (9, 9, 9)), "png")
     junk = b"MM\0*\xff\xff\xff\xff"

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls.data import Cache, load_images
+from imgcls.data import Cache, data_path, load_images
 from imgcls.data.builtin import CLASS_NAMES, FILES_BY_HAND, LOADERS
 from imgcls.data.sources import LISTERS
+from imgcls.data.survey import survey
 from imgcls.errors import DataError, SpecError
-from imgcls.spec.data import BUILT_IN, SOURCES
+from imgcls.spec.data import BUILT_IN, SOURCES, DataSpec
 
 Make = Callable[..., Any]
 
@@ -102,13 +103,17 @@ def test_every_source_keeps_the_contract(source: str, example: Make, load: Make)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_arrays_keep_their_own_resolution_and_colour_and_files_get_64(source: str, example: Make, load: Make) -> None:
+def test_arrays_keep_their_own_resolution_and_colour_and_files_get_64(
+    source: str, example: Make, load: Make, tmp_path: Path
+) -> None:
     native = {"folder": (64, 64, 3), "csv": (64, 64, 3), "npz": (6, 6, 1)}
     if source in BUILT_IN:
         native[source] = (*BUILT_IN[source].resolution, 3 if BUILT_IN[source].color == "rgb" else 1)
     spec = example(source)
     assert load(**spec, resolution=None).images.shape[1:] == native[source]
     assert load(**spec, resolution=(5, 7), color="grayscale").images.shape[1:] == (5, 7, 1)
+    told = survey(DataSpec(**spec), base=tmp_path)
+    assert (*told.resolution, 3 if told.color == "rgb" else 1) == native[source]
 
 
 def test_the_tables_and_the_spec_name_the_same_sources() -> None:
@@ -198,6 +203,32 @@ def test_hidden_files_and_folders_are_never_data(folder: Make, load: Make, pictu
     assert data.classes == ("cat", "dog")
     assert len(data.images) == 10
     assert "2 hidden files and 3 hidden folders" in data.findings[0].message
+
+
+def test_what_there_is_none_of_is_not_counted(folder: Make, load: Make, picture: Make) -> None:
+    picture(folder(cat=5, dog=5) / ".git" / "a.png")
+    assert [finding.message for finding in load(source="folder", path="data").findings] == ["1 hidden folder left out"]
+
+
+def test_the_path_of_the_data_is_absolute_and_knows_the_home_folder(
+    folder: Make, load: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    root = folder("home/photos", cat=5, dog=5)
+    assert data_path(DataSpec(source="folder", path="~/photos"), tmp_path) == root
+    assert data_path(DataSpec(source="folder", path="../x"), tmp_path / "configs") == tmp_path / "x"
+    assert data_path(DataSpec(source="digits"), tmp_path) is None
+    assert len(load(source="folder", path="~/photos").images) == 10
+
+
+def test_a_class_name_cannot_break_a_line(folder: Make, load: Make, cache: Cache) -> None:
+    root = folder(cat=5, dog=5, **{"a\nerror: \x1b[2J": 1})
+    with pytest.raises(DataError) as error:
+        load(source="folder", path="data")
+    assert r"class a\nerror: \x1b[2J has 1 image" in str(error.value)
+    with pytest.raises(DataError, match=r"does not know: a\\nerror"):
+        measure(root, cache, "dog", "cat")
 
 
 def test_other_endings_are_counted(folder: Make, load: Make) -> None:
@@ -291,7 +322,7 @@ def test_two_parts_of_one_name_are_refused(folder: Make, load: Make) -> None:
     with pytest.raises(SpecError, match="one name"):
         load(source="folder", path="data", validation="test", test="test")
     with pytest.raises(SpecError, match="below 1"):
-        load(source="folder", path="data", validation=0.5, test=0.5)
+        load(source="folder", path="data/train", validation=0.9)  # and 0.15 to test on, by default
 
 
 # CSV ----------------------------------------------------------------------------------------------------------------
@@ -456,8 +487,8 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, load: Make) -> None:
 # Other data for a trained model -------------------------------------------------------------------------------------
 
 
-def measure(path: Path, cache: Cache, *classes: str) -> Any:
-    return load_images(path, classes=classes, resolution=(8, 8), color="rgb", resize="stretch", cache=cache)
+def measure(path: Path, cache: Cache, *classes: str, part: str | None = None) -> Any:
+    return load_images(path, classes=classes, resolution=(8, 8), color="rgb", resize="stretch", cache=cache, part=part)
 
 
 def test_other_data_follows_the_saved_order_of_classes(folder: Make, cache: Cache) -> None:
@@ -481,6 +512,43 @@ def test_other_data_may_be_a_csv_or_npz_file(folder: Make, cache: Cache, tmp_pat
     for path in (tmp_path / "nix", root / "cat" / "0.png"):
         with pytest.raises(DataError, match="folder of class folders"):
             measure(path, cache, "dog", "cat")
+
+
+def test_a_folder_of_parts_is_measured_by_the_part_that_is_named(folder: Make, cache: Cache) -> None:
+    root = folder("data/train", cat=3, dog=3).parent
+    folder("data/test", 10, cat=1, dog=1)
+    with pytest.raises(DataError, match=f"has the parts test, train; give one of them, as {root / 'test'}$"):
+        measure(root, cache, "dog", "cat")
+    assert measure(root / "test", cache, "dog", "cat").paths == measure(root, cache, "dog", "cat", part="test").paths
+    with pytest.raises(DataError, match=r"no part validation.*it has test, train"):
+        measure(root, cache, "dog", "cat", part="validation")
+
+
+def test_classes_that_are_called_like_parts_stay_classes(folder: Make, cache: Cache) -> None:
+    assert measure(folder(train=2, test=3), cache, "test", "train").labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_parts_of_a_csv_file_that_are_measured_together_are_told(folder: Make, cache: Cache) -> None:
+    root = folder(cat=3, dog=3)
+    rows = [(f"{name}/{n}.png", name, ["train", "train", "test"][n]) for name in ("cat", "dog") for n in range(3)]
+    table = write_csv(root / "l.csv", ("path", "label", "split"), *rows)
+    (finding,) = measure(table, cache, "dog", "cat").findings
+    assert finding.code == "parts_measured_together"
+    assert "2 parts, measured together: train (4 images), test (2 images)" in finding.message
+    chosen = measure(table, cache, "dog", "cat", part="test")
+    assert (chosen.paths, codes(chosen)) == (("cat/2.png", "dog/2.png"), [])
+    with pytest.raises(DataError, match=r"no part validation.*it has train, test"):
+        measure(table, cache, "dog", "cat", part="validation")
+
+
+def test_parts_of_an_npz_file_that_are_measured_together_are_told(cache: Cache, tmp_path: Path, npz: Make) -> None:
+    names = np.array(["cat", "dog"])
+    npz(x_train=random_images(2, 4, 4), y_train=names, x_val=random_images(2, 5, 4), y_val=names[::-1])
+    (finding,) = measure(tmp_path / "d.npz", cache, "dog", "cat").findings
+    assert finding.code == "parts_measured_together"
+    assert "x_train (2 images), x_val (2 images)" in finding.message
+    chosen = measure(tmp_path / "d.npz", cache, "dog", "cat", part="validation")
+    assert (chosen.paths, codes(chosen)) == (("x_val[0]", "x_val[1]"), [])
 
 
 def test_numbers_are_not_taken_for_named_classes(cache: Cache, tmp_path: Path, npz: Make) -> None:

@@ -57,6 +57,14 @@ def test_too_large_a_share_still_leaves_an_image_to_train_on() -> None:
     assert sorted(divide([0, 0, 0, 1, 1, 1], validation=0.5, test=0.4).tolist()) == [0, 0, 1, 1, 2, 2]
 
 
+def test_what_can_be_done_about_too_few_images_is_told() -> None:
+    hint = r"add images, leave the class out with data\.classes, or set data\.validation: none or data\.test: none"
+    with pytest.raises(DataError, match=hint):
+        divide([0, 0, 0, 1])
+    with pytest.raises(DataError, match=r"or set data\.test: none\).*2 images in 1 group; train and test"):
+        divide([0, 0, 0, 1, 1], ["a", "b", "c", "d", "d"], test=0.3)
+
+
 def test_classes_with_too_few_images_are_all_named() -> None:
     with pytest.raises(DataError) as error:
         divide([0, 0, 1, 2, 2, 2])

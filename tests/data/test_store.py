@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_a_disk_without_room_is_told_before_the_work(folder: Make, load: Make, m
     folder(cat=5, dog=5)
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("imgcls.data.store.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(RunError, match=r"GB are needed and 0\.0 GB are free"):
+    with pytest.raises(RunError, match=r"1\.0 MB are needed and 1\.0 kB are free"):
         load(source="folder", path="data")
 
 
@@ -246,6 +247,39 @@ def test_the_cache_shows_and_clears_what_it_holds(folder: Make, load: Make, cach
     assert cache.clear() == entries[data.key].size_bytes
     assert names(cache) == []
     assert data.images[0].shape == (8, 8, 3)  # what is open stays readable
+
+
+def test_another_pillow_makes_another_store(folder: Make, load: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(cat=5, dog=5)
+    first = load(source="folder", path="data").key
+    monkeypatch.setattr("PIL.__version__", "0.1")
+    assert load(source="folder", path="data").key != first
+
+
+def test_clearing_removes_locks_that_nobody_holds(folder: Make, load: Make, cache: Cache) -> None:
+    folder(cat=5, dog=5)
+    kept, gone = load(source="folder", path="data").key, load(source="folder", path="data", resolution=(4, 4)).key
+    with cache.lock("held"):
+        cache.clear([gone])
+        assert sorted(path.stem for path in cache.prepared.glob("*.lock")) == sorted([kept, "held"])
+    cache.clear()
+    assert list(cache.prepared.iterdir()) == []
+
+
+def test_a_lock_that_is_removed_while_another_waits_still_excludes(cache: Cache) -> None:
+    inside: list[int] = []
+
+    def work() -> None:
+        with cache.lock("k"):
+            inside.append(1)
+            assert len(inside) == 1
+            time.sleep(0.02)
+            inside.pop()
+            cache.prepared.joinpath("k.lock").unlink()
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(work) for _ in range(8)]:
+            future.result()
 
 
 def test_what_cannot_be_read_is_shown_and_cleared_too(cache: Cache) -> None:
