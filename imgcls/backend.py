@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,10 @@ from typing import Any, Literal
 
 from imgcls.errors import DataError, RunError
 
-__all__ = ["Device", "import_quietly", "load_model", "start"]
+__all__ = ["Device", "import_quietly", "load_model", "memory_is_told", "start"]
+
+_MEMORY = "out of memory: a smaller batch, resolution or network needs less"
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,12 @@ class Device:
     note: str = ""
 
 
-def start(device: str = "cpu") -> Device:
+def start(device: str = "cpu", *, threads: int | None = None) -> Device:
     """Import TensorFlow and Keras and fix what makes a run repeatable.
 
     Args:
         device: ``auto``, ``cpu`` or ``gpu``.
+        threads: of one operation; by default as many as there are cores. Other numbers round differently.
 
     Raises:
         RunError: a GPU was asked for and there is none that TensorFlow can use.
@@ -52,7 +58,8 @@ def start(device: str = "cpu") -> Device:
     keras.config.set_floatx("float32")
     with _quiet():
         found = tf.config.list_physical_devices("GPU")
-    threads = _fix_threads(tf)
+    tf.get_logger().setLevel("ERROR")  # it warns of every new network that it is traced
+    threads = _fix_threads(tf, threads)
     tf.config.experimental.enable_op_determinism()
     note = "" if found else _why_no_gpu(tf)
     if device == "gpu" and not found:
@@ -73,11 +80,30 @@ def load_model(path: Path) -> Any:
     import_quietly()
     import keras
 
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is truncated, or was never a Keras model")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, EOFError, *_ZIP_ERRORS) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} is not a model that can be loaded: {reason[:200]}") from error
+
+
+@contextmanager
+def memory_is_told() -> Iterator[None]:
+    """Turn running out of memory into an error that says what needs less.
+
+    Raises:
+        RunError: memory ran out.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise RunError(_MEMORY) from error
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":
+            raise RunError(_MEMORY) from error
+        raise
 
 
 def import_quietly() -> None:
@@ -87,14 +113,15 @@ def import_quietly() -> None:
         import keras  # noqa: F401 - only its import is wanted
 
 
-def _fix_threads(tf: Any) -> int:
-    """Give one operation all cores, and say how many these are: rounding depends on it."""
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _fix_threads(tf: Any, wanted: int | None) -> int:
+    """Give one operation so many threads, by default all cores; return how many it has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = wanted or cores
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         except RuntimeError:  # TensorFlow is in use already, with as many threads as it found cores
-            return threads
+            return cores
     return int(tf.config.threading.get_intra_op_parallelism_threads())
 
 
@@ -137,7 +164,7 @@ def _quiet() -> Iterator[None]:
         os.dup2(noise.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             noise.seek(0)
             os.write(kept, noise.read())
             raise

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.errors import ConsistencyError
+from imgcls.errors import ConsistencyError, RunError
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.spec import Spec
 from imgcls.training.losses import build_loss, encode_labels
@@ -62,6 +62,7 @@ def predict_images(
         labels: int (m,), their true classes.
 
     Raises:
+        RunError: what the network gives are no probabilities.
         ConsistencyError: Keras counts other hits than the predictions have.
     """
     loss, accuracy = build_loss(spec), _accuracy(spec)
@@ -76,10 +77,20 @@ def predict_images(
         accuracy.update_state(target, probabilities)
         total += float(loss(target, probabilities)) * len(chosen)
         parts.append(probabilities)
+    _refuse_nonsense(parts)
     penalty = sum(float(value) for value in network.losses)
     result = Predictions(labels, np.concatenate(parts), total / len(rows) + penalty)
     _agree(result, float(accuracy.result()))
     return result
+
+
+def _refuse_nonsense(parts: list[NDArray[np.float32]]) -> None:
+    """Raise unless every row is a distribution; a damaged or foreign network is found out here."""
+    for probabilities in parts:
+        if not np.isfinite(probabilities).all():
+            raise RunError("the network's output is not finite: its weights are broken, or the lr was far too high")
+        if np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3 or probabilities.min() < 0:
+            raise RunError("the network's output are no probabilities: it is not one that imgcls trained")
 
 
 def _accuracy(spec: Spec) -> Any:
@@ -88,7 +99,7 @@ def _accuracy(spec: Spec) -> Any:
 
 
 def _batch_size(shape: tuple[int, ...], count: int) -> int:
-    """Return a size that depends on the images alone: other sizes could round differently."""
+    """Return a size that depends on the images alone, their shape and count: other sizes could round differently."""
     return max(1, min(_MAX_BATCH, _BATCH_VALUES // int(np.prod(shape[1:])), count))
 
 

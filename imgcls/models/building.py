@@ -19,6 +19,7 @@ __all__ = ["POLICIES", "PixelStatistics", "build_network", "pixel_statistics"]
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 _CHUNK = 1024  # images at once: bounded memory, however many there are
+_ROUNDING_VARIANCE = 1 / 12  # of whole numbers: less cannot be known, and a constant channel must not divide by nothing
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def pixel_statistics(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Pixe
     seen = np.flatnonzero(counts.sum(axis=0))
     total = counts.sum(axis=1)
     mean = counts @ values / total
-    variance = counts @ values**2 / total - mean**2
+    variance = np.maximum(counts @ values**2 / total - mean**2, _ROUNDING_VARIANCE)
     return PixelStatistics(float(seen[0]), float(seen[-1]), tuple(mean.tolist()), tuple(variance.tolist()))
 
 
@@ -75,21 +76,25 @@ def build_network(spec: Spec, shape: tuple[int, int, int], classes: int, pixels:
         output = keras.layers.Dense(
             classes, activation="softmax", kernel_initializer=start, dtype="float32", name="output"
         )
-        return keras.Model(image, output(tensor), name=spec.name or "network")
+        return keras.Model(image, output(tensor), name="network")
     finally:
         keras.config.set_dtype_policy("float32")
 
 
 def _normalized(spec: Spec, image: keras.KerasTensor, pixels: PixelStatistics) -> keras.KerasTensor:
-    """Scale 0..255 inside the network, so that whoever loads it needs to know nothing."""
+    """Scale 0..255 inside the network, so that whoever loads it needs to know nothing.
+
+    In float32 at any precision: bfloat16 has too few digits to tell 256 levels of grey apart once they are scaled.
+    """
+    fixed = {"name": "normalize", "dtype": "float32"}
     match spec.normalize:
         case "unit":
-            layer = keras.layers.Rescaling(1 / 255, name="normalize")
+            layer = keras.layers.Rescaling(1 / 255, **fixed)
         case "minmax":
             span = max(pixels.high - pixels.low, 1.0)
-            layer = keras.layers.Rescaling(1 / span, offset=-pixels.low / span, name="normalize")
+            layer = keras.layers.Rescaling(1 / span, offset=-pixels.low / span, **fixed)
         case "standardize":
-            layer = keras.layers.Normalization(mean=pixels.mean, variance=pixels.variance, name="normalize")
+            layer = keras.layers.Normalization(mean=pixels.mean, variance=pixels.variance, **fixed)
         case _:
             return image
     return layer(image)

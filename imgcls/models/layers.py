@@ -98,6 +98,11 @@ def _residual(layer: Any, seed: int, name: str) -> Callable[[Any], Any]:
         if len(changed.shape) != len(tensor.shape):
             raise SpecError(f"{name} (residual): what is inside makes {_shape(changed)} of {_shape(tensor)}")
         shortcut = tensor if changed.shape == tensor.shape else _projection(tensor, changed, seed, name)
+        if shortcut.shape != changed.shape:
+            raise SpecError(
+                f"{name} (residual): what is inside makes {_shape(changed)} of {_shape(tensor)}, and no stride does: "
+                "convolutions inside a residual want padding: same"
+            )
         total = kl.Add(name=_plain(f"{name}.add"))([shortcut, changed])
         return (
             total if layer.activation == "none" else kl.Activation(layer.activation, name=_plain(f"{name}.out"))(total)
@@ -117,7 +122,8 @@ def _projection(tensor: Any, changed: Any, seed: int, name: str) -> Any:
     conv = kl.Conv2D(
         changed.shape[-1], 1, strides, "same", use_bias=False, kernel_initializer=start, name=_plain(f"{name}.project")
     )
-    return kl.BatchNormalization(name=_plain(f"{name}.project_norm"))(conv(tensor))
+    norm = kl.BatchNormalization(momentum=0.9, name=_plain(f"{name}.project_norm"))  # as in the presets
+    return norm(conv(tensor))
 
 
 def _pool(kind: type[kl.Layer]) -> Callable[[Any, int, str], kl.Layer]:
@@ -202,4 +208,7 @@ def _shape(tensor: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the line of a message of Keras that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception encountered", "Arguments received"))]
+    return (telling or [type(error).__name__])[0]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imgcls.augmentation import draw, draw_fields, mixed_labels
 from imgcls.spec import Spec
 from imgcls.training.losses import encode_labels
-from imgcls.training.sampling import class_weights, epoch_length, epoch_order
+from imgcls.training.sampling import class_weights, epoch_length, epoch_order, occurrences
 
 __all__ = ["TrainingFeed"]
 
@@ -56,22 +56,26 @@ class TrainingFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
-        spec = self.spec
+        spec, shape = self.spec, self.images.shape[1:]
         order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
-        shape = self.images.shape[1:]
-        weights = np.ones(self.classes, np.float32)
-        if spec.imbalance == "class_weights":
-            weights = class_weights(self.labels, self.classes)
+        # a repeated image gets other changes each time, which is why it is repeated
+        indices = order + len(self.labels) * occurrences(order)
+        balance = self._class_weights()
         for start in range(0, len(order), spec.batch):
-            places = order[start : start + spec.batch]
-            image = self.images[self.rows[places]]
+            chosen = slice(start, start + spec.batch)
+            places = order[chosen]
+            inputs: Any = self.images[self.rows[places]]
             labels = encode_labels(spec, self.labels[places], self.classes)
-            weight = weights[self.labels[places]]
-            if spec.augmentation.is_none:
-                yield image, labels, weight
-                continue
-            drawn = draw(spec.augmentation, shape, spec.seed, epoch, places)
-            yield {**drawn, "image": image}, mixed_labels(drawn, labels, shape), weight
+            if not spec.augmentation.is_none:
+                drawn = draw(spec.augmentation, shape, spec.seed, epoch, indices[chosen])
+                inputs, labels = {**drawn, "image": inputs}, mixed_labels(drawn, labels, shape)
+            # one-hot labels may be of two classes, and weigh as these do
+            yield inputs, labels, balance[labels] if labels.ndim == 1 else labels @ balance
+
+    def _class_weights(self) -> NDArray[np.float32]:
+        if self.spec.imbalance == "class_weights":
+            return class_weights(self.labels, self.classes)
+        return np.ones(self.classes, np.float32)
 
     def dataset(self, epoch: int) -> Any:
         """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""

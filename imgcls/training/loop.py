@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcls.errors import RunError
 from imgcls.spec import Spec
@@ -17,12 +18,12 @@ from imgcls.spec.optimization import Plateau
 from imgcls.training.feed import TrainingFeed
 from imgcls.training.losses import build_loss
 from imgcls.training.optimizers import RateTable, build_optimizer
-from imgcls.training.schedules import rate_curve
+from imgcls.training.schedules import epoch_rates
 from imgcls.training.stopping import Watch, watch_plateau, watch_stopping
 
-__all__ = ["DivergedError", "EpochRow", "Progress", "TrainingResult", "train_network"]
+__all__ = ["DivergedError", "EpochRow", "Progress", "TrainingResult", "TrainingState", "train_network"]
 
-Weights = list[Any]
+Weights = list[NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,41 @@ class EpochRow:
 
 
 @dataclass(frozen=True)
+class TrainingState:
+    """What the decisions between two epochs go by; it is all there is beside weights and optimizer.
+
+    Attributes:
+        history: of the epochs so far.
+        train_seconds: of each of them, without its validation.
+        stopping: what early stopping has seen.
+        plateau: what the plateau schedule has seen.
+        rate_scale: what the plateau schedule multiplies the rate by.
+        finished: whether early stopping ended the training.
+    """
+
+    history: tuple[EpochRow, ...] = ()
+    train_seconds: tuple[float, ...] = ()
+    stopping: Watch = Watch()  # noqa: RUF009 - frozen
+    plateau: Watch = Watch()  # noqa: RUF009 - frozen
+    rate_scale: float = 1.0
+    finished: bool = False
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """What the training did; the network has the weights of ``best_epoch``.
 
     Attributes:
         best_epoch: the best monitored one where ``restore_best``, else the last.
-        train_seconds: of each epoch, without its validation.
+        compile_seconds: until the first step was done, most of it tracing.
+        images_per_epoch: how many were shown, which over- and undersampling change.
     """
 
-    history: tuple[EpochRow, ...]
+    state: TrainingState
     best_epoch: int
     stopped_early: bool
-    train_seconds: tuple[float, ...]
+    compile_seconds: float
+    images_per_epoch: int
 
 
 class Progress(Protocol):
@@ -85,93 +109,127 @@ def train_network(
     Raises:
         DivergedError: with epoch and step.
     """
-    table = _compile(spec, trainer, feed.steps)
-    state = _State()
+    rates = _compile(spec, trainer, feed.steps)
     watcher = _BatchWatcher(progress, feed.steps)
+    state, best, finite = TrainingState(), None, network.get_weights()
     for epoch in range(1, spec.epochs + 1):
-        begun = time.perf_counter()
-        finite = network.get_weights()
         try:
-            logs = trainer.fit(
-                feed.dataset(epoch),
-                initial_epoch=epoch - 1,
-                epochs=epoch,
-                verbose=0,
-                shuffle=False,
-                callbacks=[watcher],
-            ).history
+            logs, train_seconds = _fit_epoch(spec, trainer, feed, rates, watcher, state)
+            weights = _finite_weights(network, epoch, feed.steps)
         except DivergedError:
             network.set_weights(finite)
             raise
-        trained = time.perf_counter()
-        val_loss, val_accuracy = validate() if validate else (None, None)
-        lr = _rate(trainer, table, epoch * feed.steps - 1)
-        seconds = time.perf_counter() - begun
-        row = EpochRow(epoch, logs["loss"][-1], logs["accuracy"][-1], val_loss, val_accuracy, lr, seconds)
-        state.history.append(row)
-        state.train_seconds.append(trained - begun)
-        progress.epoch(row)
-        if _decide(spec, trainer, network, state, row):
+        finite = weights
+        state = _with_epoch(state, logs, validate, rates.last, train_seconds)
+        progress.epoch(state.history[-1])
+        state = _decide(spec, state)
+        if _is_best(spec, state):
+            best = weights
+        if state.finished:
             break
-    if state.best is not None:
-        network.set_weights(state.best)
-    best_epoch = state.stopping.best_epoch if state.best is not None else state.history[-1].epoch
-    return TrainingResult(tuple(state.history), best_epoch, state.stopped, tuple(state.train_seconds))
+    if best is not None:
+        network.set_weights(best)
+    return TrainingResult(
+        state=state,
+        best_epoch=state.stopping.best_epoch if best is not None else len(state.history),
+        stopped_early=state.finished and len(state.history) < spec.epochs,
+        compile_seconds=watcher.first_step_seconds,
+        images_per_epoch=feed.length,
+    )
 
 
-@dataclass
-class _State:
-    """What the decisions between epochs need from the epochs before."""
-
-    history: list[EpochRow] = field(default_factory=list)
-    train_seconds: list[float] = field(default_factory=list)
-    stopping: Watch = field(default_factory=Watch)
-    plateau: Watch = field(default_factory=Watch)
-    best: Weights | None = None
-    stopped: bool = False
-
-
-def _compile(spec: Spec, trainer: keras.Model, steps: int) -> np.ndarray[Any, Any] | None:
-    """Make the trainer ready; return the rate of every step, or None where the rate is lowered between epochs."""
-    if isinstance(spec.lr, Plateau):
-        assert spec.lr.initial is not None
-        table, rate = None, spec.lr.initial
-    else:
-        table = rate_curve(spec.lr, epochs=spec.epochs, steps_per_epoch=steps)
-        rate = RateTable(table)
+def _compile(spec: Spec, trainer: keras.Model, steps: int) -> RateTable:
+    rates = RateTable(steps)
     trainer.compile(
-        optimizer=build_optimizer(spec.optimizer, rate),
+        optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
         loss=build_loss(spec),
         metrics=["accuracy"],
         jit_compile=False,  # XLA was 2 to 4 times slower on a processor
     )
-    return table
+    return rates
 
 
-def _rate(trainer: keras.Model, table: Any, step: int) -> float:
-    rate = trainer.optimizer.learning_rate if table is None else table[step]
-    return float(f"{float(rate):.7g}")  # as it was given, not as float32 holds it
+def _fit_epoch(
+    spec: Spec,
+    trainer: keras.Model,
+    feed: TrainingFeed,
+    rates: RateTable,
+    watcher: _BatchWatcher,
+    state: TrainingState,
+) -> tuple[dict[str, list[float]], float]:
+    """Train for the next epoch; return Keras' figures and the seconds."""
+    epoch, begun = len(state.history) + 1, time.perf_counter()
+    rates.load(_rates(spec, state, epoch, feed.steps))
+    logs = trainer.fit(
+        feed.dataset(epoch), initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
+    ).history
+    return logs, time.perf_counter() - begun
 
 
-def _decide(spec: Spec, trainer: keras.Model, network: keras.Model, state: _State, row: EpochRow) -> bool:
-    """Lower the rate, keep the best weights; tell whether to stop."""
+def _with_epoch(
+    state: TrainingState,
+    logs: dict[str, list[float]],
+    validate: Callable[[], tuple[float, float]] | None,
+    lr: float,
+    train_seconds: float,
+) -> TrainingState:
+    """Validate, and add the epoch to the history."""
+    begun = time.perf_counter()
+    val_loss, val_accuracy = validate() if validate else (None, None)
+    row = EpochRow(
+        epoch=len(state.history) + 1,
+        loss=logs["loss"][-1],
+        accuracy=logs["accuracy"][-1],
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        lr=float(f"{lr:.7g}"),  # as it was given, not as float32 holds it
+        seconds=train_seconds + time.perf_counter() - begun,
+    )
+    return replace(state, history=(*state.history, row), train_seconds=(*state.train_seconds, train_seconds))
+
+
+def _rates(spec: Spec, state: TrainingState, epoch: int, steps: int) -> NDArray[np.float32]:
+    rates = epoch_rates(spec.lr, epoch=epoch, epochs=spec.epochs, steps_per_epoch=steps)
     if isinstance(spec.lr, Plateau):
-        state.plateau, lower = watch_plateau(spec.lr, state.plateau, row.epoch, _monitored(row, spec.lr.monitor))
-        if lower:
-            rate = trainer.optimizer.learning_rate
-            rate.assign(max(float(rate) * spec.lr.factor, spec.lr.min_lr))
-    if (rule := spec.early_stopping) is None:
-        return False
-    state.stopping, stop = watch_stopping(rule, state.stopping, row.epoch, _monitored(row, rule.monitor))
-    if rule.restore_best and state.stopping.best_epoch == row.epoch:
-        state.best = network.get_weights()
-    state.stopped = stop and row.epoch < spec.epochs
-    return stop
+        return np.maximum(rates * np.float32(state.rate_scale), np.float32(spec.lr.min_lr))
+    return rates
+
+
+def _finite_weights(network: keras.Model, epoch: int, steps: int) -> Weights:
+    """Return the weights; an epoch's last update can break them when no step follows that would show it."""
+    weights = network.get_weights()
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise _diverged(epoch, steps, steps)
+    return weights
+
+
+def _decide(spec: Spec, state: TrainingState) -> TrainingState:
+    """Lower the rate, note what is best, say whether it is enough."""
+    row = state.history[-1]
+    if isinstance(spec.lr, Plateau):
+        seen, lower = watch_plateau(spec.lr, state.plateau, row.epoch, _monitored(row, spec.lr.monitor))
+        state = replace(state, plateau=seen, rate_scale=state.rate_scale * (spec.lr.factor if lower else 1))
+    if (rule := spec.early_stopping) is not None:
+        seen, stop = watch_stopping(rule, state.stopping, row.epoch, _monitored(row, rule.monitor))
+        state = replace(state, stopping=seen, finished=stop)
+    return state
+
+
+def _is_best(spec: Spec, state: TrainingState) -> bool:
+    wanted = spec.early_stopping is not None and spec.early_stopping.restore_best
+    return wanted and state.stopping.best_epoch == len(state.history)
 
 
 def _monitored(row: EpochRow, monitor: str) -> float:
     value = getattr(row, monitor)
     return math.nan if value is None else float(value)
+
+
+def _diverged(epoch: int, step: int, steps: int) -> DivergedError:
+    return DivergedError(
+        f"the loss is not finite at epoch {epoch}, step {step} of {steps}: a lower lr, or clipnorm in the optimizer, "
+        "usually helps; the weights from before this epoch are kept"
+    )
 
 
 class _BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
@@ -182,15 +240,17 @@ class _BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
         self.progress = progress
         self.steps = steps
         self.current = 0
+        self.begun = 0.0
+        self.first_step_seconds = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         self.current = epoch + 1
+        self.begun = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self.first_step_seconds:
+            self.first_step_seconds = time.perf_counter() - self.begun
         loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is not finite at epoch {self.current}, step {batch + 1} of {self.steps}: "
-                "a lower lr, or clipnorm in the optimizer, usually helps; the weights from before this epoch are kept"
-            )
+            raise _diverged(self.current, batch + 1, self.steps)
         self.progress.batch(self.current, batch + 1, self.steps, loss, accuracy)

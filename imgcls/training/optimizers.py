@@ -31,17 +31,26 @@ OPTIMIZER_CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
 
 
 class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # Keras is untyped
-    """Looks the rate of a step up in the curve that ``schedules`` computed; after its end the last rate holds."""
+    """The rates of the running epoch, a number a step; ``load`` sets those of the next."""
 
-    def __init__(self, curve: NDArray[np.float32]) -> None:
-        self.curve = curve
+    def __init__(self, steps_per_epoch: int) -> None:
+        self.rates = keras.Variable(np.zeros(steps_per_epoch), trainable=False, dtype="float32", name="rates")
+
+    def load(self, rates: NDArray[np.float32]) -> None:
+        """Set the rates of the steps to come, float32 (steps_per_epoch,)."""
+        self.rates.assign(rates)
+
+    @property
+    def last(self) -> float:
+        """The rate of the epoch's last step."""
+        return float(self.rates.numpy()[-1])
 
     def __call__(self, step: Any) -> Any:
-        place = ops.minimum(ops.cast(step, "int32"), len(self.curve) - 1)
-        return ops.take(ops.convert_to_tensor(self.curve), place)
+        return ops.take(self.rates, ops.cast(step, "int32") % self.rates.shape[0])
 
 
-def build_optimizer(record: Optimizer, learning_rate: float | RateTable) -> keras.optimizers.Optimizer:
-    """Build an optimizer with the arguments of its record."""
+def build_optimizer(record: Optimizer, rates: RateTable, precision: str) -> keras.optimizers.Optimizer:
+    """Build an optimizer with the arguments of its record; in float16 with a loss that is scaled against underflow."""
     arguments = record.model_dump(exclude={"name"})
-    return OPTIMIZER_CLASSES[record.name](learning_rate=learning_rate, **arguments)
+    optimizer = OPTIMIZER_CLASSES[record.name](learning_rate=rates, **arguments)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from imgcls.randomness import generator
 
-__all__ = ["SAMPLERS", "class_weights", "epoch_length", "epoch_order"]
+__all__ = ["SAMPLERS", "class_weights", "epoch_length", "epoch_order", "occurrences"]
 
 Labels = NDArray[np.int32]
 Places = NDArray[np.int64]
@@ -25,6 +25,16 @@ def epoch_order(labels: Labels, imbalance: str, *, seed: int, epoch: int) -> Pla
     """
     places = SAMPLERS[imbalance](labels, seed, epoch)
     return generator(seed, f"order/{epoch}").permutation(places)
+
+
+def occurrences(order: Places) -> Places:
+    """Return for each entry how often its place came before: 0, and more where oversampling repeats it."""
+    sorting = np.argsort(order, kind="stable")
+    ordered = order[sorting]
+    begins = np.searchsorted(ordered, ordered, side="left")
+    result = np.empty_like(order)
+    result[sorting] = np.arange(len(order)) - begins
+    return result
 
 
 def epoch_length(labels: Labels, imbalance: str) -> int:

@@ -1,4 +1,4 @@
-"""Learning rates as curves: a pure function from the step to the rate, computed once for the whole training."""
+"""Learning rates as curves: a pure function from the step to the rate."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from numpy.typing import NDArray
 
 from imgcls.spec.optimization import Rate
 
-__all__ = ["CURVES", "rate_curve"]
+__all__ = ["CURVES", "epoch_rates"]
 
 Steps = NDArray[np.float64]
 
 
-def rate_curve(rate: Rate, *, epochs: int, steps_per_epoch: int) -> NDArray[np.float32]:
-    """Return the learning rate of every step of the training.
+def epoch_rates(rate: Rate, *, epoch: int, epochs: int, steps_per_epoch: int) -> NDArray[np.float32]:
+    """Return the learning rate of every step of an epoch.
 
     Args:
         rate: with its initial rate known.
+        epoch: counts from 1.
         epochs: the most that will be trained.
 
     Returns:
-        float32 (epochs x steps_per_epoch,).
+        float32 (steps_per_epoch,).
     """
-    total = epochs * steps_per_epoch
-    warmup = min(round(rate.warmup_epochs * steps_per_epoch), total)
     assert rate.initial is not None
-    after = np.arange(total - warmup, dtype=np.float64)
-    share = CURVES[rate.schedule](rate, after, total - warmup, steps_per_epoch)
-    rise = np.arange(1, warmup + 1) / (warmup + 1)
-    return (rate.initial * np.concatenate([rise, share])).astype(np.float32)
+    total = epochs * steps_per_epoch
+    step = np.arange((epoch - 1) * steps_per_epoch, epoch * steps_per_epoch, dtype=np.float64)
+    warmup = min(round(rate.warmup_epochs * steps_per_epoch), total)
+    after = CURVES[rate.schedule](rate, np.maximum(step - warmup, 0), total - warmup, steps_per_epoch)
+    share = np.where(step < warmup, (step + 1) / (warmup + 1), after)
+    return (rate.initial * share).astype(np.float32)
 
 
 def _constant(_: Any, step: Steps, __: int, ___: int) -> Steps:
@@ -74,6 +75,6 @@ CURVES: dict[str, Callable[[Any, Steps, int, int], Steps]] = {
     "inverse_time": _inverse_time,
     "linear": _linear,
     "one_cycle": _one_cycle,
-    "plateau": _constant,  # and lowered between epochs, see stopping
+    "plateau": _constant,  # and lowered between epochs, see loop
     "step": _step,
 }

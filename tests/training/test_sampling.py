@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from imgcls.spec.spec import Spec
-from imgcls.training.sampling import SAMPLERS, class_weights, epoch_length, epoch_order
+from imgcls.training.sampling import SAMPLERS, class_weights, epoch_length, epoch_order, occurrences
 
 LABELS = np.array([0] * 50 + [1] * 20 + [2] * 7, np.int32)
 
@@ -47,3 +47,7 @@ def test_class_weights_are_scikit_learns_balanced_ones():
 
     expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
     np.testing.assert_allclose(class_weights(LABELS, 3), expected, rtol=1e-6)
+
+
+def test_occurrences_count_how_often_an_image_was_shown_before():
+    assert occurrences(np.array([3, 1, 3, 3, 1, 0])).tolist() == [0, 0, 1, 2, 1, 0]

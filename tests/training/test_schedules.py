@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from imgcls.spec.optimization import SCHEDULES
-from imgcls.training.schedules import CURVES, rate_curve
+from imgcls.training.schedules import CURVES, epoch_rates
 
 
 def curve(name, epochs=10, steps=5, **settings):
-    return rate_curve(SCHEDULES[name](schedule=name, initial=0.1, **settings), epochs=epochs, steps_per_epoch=steps)
+    rate = SCHEDULES[name](schedule=name, initial=0.1, **settings)
+    each = [epoch_rates(rate, epoch=epoch, epochs=epochs, steps_per_epoch=steps) for epoch in range(1, epochs + 1)]
+    return np.concatenate(each)
 
 
 def test_every_schedule_of_the_spec_has_a_curve():
@@ -50,8 +52,10 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_its_end():
     assert (np.diff(rates[10:]) < 0).all()
 
 
-def test_the_table_gives_each_step_its_rate_and_holds_the_last():
+def test_the_table_gives_each_step_of_an_epoch_its_rate():
     from imgcls.training.optimizers import RateTable
 
-    table = RateTable(np.array([0.1, 0.2, 0.3], np.float32))
-    assert [round(float(table(step)), 3) for step in (0, 1, 2, 7)] == [0.1, 0.2, 0.3, 0.3]
+    table = RateTable(3)
+    table.load(np.array([0.1, 0.2, 0.3], np.float32))
+    assert [round(float(table(step)), 3) for step in (0, 1, 2, 3, 7)] == [0.1, 0.2, 0.3, 0.1, 0.2]
+    assert table.last == pytest.approx(0.3)
