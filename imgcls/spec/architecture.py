@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
-from imgcls.spec.fields import Count, Natural, Record, accepts
+from imgcls.spec.fields import Count, Natural, Record, accepts, fault, shown
 from imgcls.spec.layers import LayerList, Rate
 
 __all__ = [
@@ -92,7 +93,11 @@ class BackboneSpec(Record):
     """Layers between the features and the output."""
 
 
-PRESETS: dict[str, type[Record]] = {"cnn": CnnSpec, "resnet": ResNetSpec, "vgg": VggSpec}
+PRESETS: dict[str, type[Record]] = {
+    "cnn": CnnSpec,
+    "resnet": ResNetSpec,
+    "vgg": VggSpec,
+}
 
 # The names of keras.applications in lower case; a test holds them against Keras.
 BACKBONES = (
@@ -109,18 +114,20 @@ def expand_architecture(value: Any) -> Any:
     """Turn a name or a list into a mapping with `preset`, `backbone` or `layers`."""
     if isinstance(value, list | tuple):
         return {"layers": value}
+    if isinstance(value, dict) and isinstance(value.get("preset"), str) and value["preset"] not in PRESETS:
+        raise _unknown(value["preset"], PRESETS)
     if not isinstance(value, str):
         return value
     if value in BACKBONES:
         return {"backbone": value}
     if value in PRESETS:
         return {"preset": value}
-    hint = nearest(value, [*PRESETS, *BACKBONES])
-    raise PydanticCustomError(
-        "unknown_architecture",
-        "unknown architecture {name}{hint}",
-        {"name": repr(value), "hint": hint or f"; presets are {', '.join(PRESETS)}"},
-    )
+    raise _unknown(value, [*PRESETS, *BACKBONES])
+
+
+def _unknown(name: str, accepted: Iterable[str]) -> PydanticCustomError:
+    hint = nearest(name, accepted) or f"; presets are {', '.join(PRESETS)}"
+    return fault(f"unknown architecture {shown(name)}{hint}")
 
 
 def _form(value: Any) -> str | None:
@@ -134,28 +141,35 @@ def _form(value: Any) -> str | None:
     return next((f"<{key}>" for key in ("backbone", "layers") if key in value), None)
 
 
-AnyArchitecture = Annotated[
-    Annotated[LayersSpec, Tag("<layers>")]
-    | Annotated[CnnSpec, Tag("<cnn>")]
-    | Annotated[VggSpec, Tag("<vgg>")]
-    | Annotated[ResNetSpec, Tag("<resnet>")]
-    | Annotated[BackboneSpec, Tag("<backbone>")],
-    Discriminator(
-        _form,
-        custom_error_type="accepts",
-        custom_error_message="accepted",
-        custom_error_context={
-            "accepted": f"a list of layers, or a mapping with backbone or with preset ({', '.join(PRESETS)})"
-        },
-    ),
-    BeforeValidator(
-        expand_architecture,
-        json_schema_input_type=Literal[tuple(sorted([*PRESETS, *BACKBONES]))]
-        | LayerList
-        | CnnSpec
-        | VggSpec
-        | ResNetSpec
-        | LayersSpec
-        | BackboneSpec,
-    ),
-]
+if TYPE_CHECKING:
+    AnyArchitecture = Record
+else:
+    AnyArchitecture = Annotated[
+        Union[
+            (
+                Annotated[LayersSpec, Tag("<layers>")],
+                *(Annotated[record, Tag(f"<{name}>")] for name, record in PRESETS.items()),
+                Annotated[BackboneSpec, Tag("<backbone>")],
+            )
+        ],
+        Discriminator(
+            _form,
+            custom_error_type="accepts",
+            custom_error_message="accepted",
+            custom_error_context={
+                "accepted": f"a list of layers, or a mapping with backbone or with preset ({', '.join(PRESETS)})"
+            },
+        ),
+        BeforeValidator(
+            expand_architecture,
+            json_schema_input_type=Union[
+                (
+                    Literal[tuple(sorted([*PRESETS, *BACKBONES]))],
+                    LayerList,
+                    *PRESETS.values(),
+                    LayersSpec,
+                    BackboneSpec,
+                )
+            ],
+        ),
+    ]

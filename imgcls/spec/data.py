@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from imgcls.spec.fields import Count, Label, Natural, Record, accepts
+from imgcls.spec.fields import Count, Label, Natural, Record, accepts, fault, mapping
 
 __all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataSpec", "LimitSpec", "expand_data"]
 
@@ -17,15 +16,14 @@ class BuiltIn(Record):
 
     resolution: tuple[int, int]
     color: Literal["rgb", "grayscale"]
-    has_test: bool
 
 
 BUILT_IN: dict[str, BuiltIn] = {
-    "cifar10": BuiltIn(resolution=(32, 32), color="rgb", has_test=True),
-    "cifar100": BuiltIn(resolution=(32, 32), color="rgb", has_test=True),
-    "mnist": BuiltIn(resolution=(28, 28), color="grayscale", has_test=True),
-    "fashion_mnist": BuiltIn(resolution=(28, 28), color="grayscale", has_test=True),
-    "digits": BuiltIn(resolution=(8, 8), color="grayscale", has_test=False),
+    "cifar10": BuiltIn(resolution=(32, 32), color="rgb"),
+    "cifar100": BuiltIn(resolution=(32, 32), color="rgb"),
+    "mnist": BuiltIn(resolution=(28, 28), color="grayscale"),
+    "fashion_mnist": BuiltIn(resolution=(28, 28), color="grayscale"),
+    "digits": BuiltIn(resolution=(8, 8), color="grayscale"),
 }
 SourceName = Literal["folder", "csv", "npz", "cifar10", "cifar100", "mnist", "fashion_mnist", "digits"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
@@ -76,7 +74,7 @@ class DataSpec(Record):
     """Order and subset of the classes; by default all, sorted."""
     group: str | None = None
     """A CSV column: rows of one group never fall into two parts."""
-    limit: LimitSpec = LimitSpec()
+    limit: Annotated[LimitSpec, mapping("a mapping such as {train: 1000}")] = LimitSpec()
     """At most so many images of a part."""
     split_seed: Natural = 0
     """Chooses which images a carved part takes. Apart from `seed`, so that repeats share their test images."""
@@ -86,13 +84,19 @@ class DataSpec(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.source not in BUILT_IN and self.path is None:
-            raise PydanticCustomError("needs_path", f"source {self.source} needs a path")
+            raise fault(f"source {self.source} needs a path", "source")
         if self.source in BUILT_IN and self.path is not None:
-            raise PydanticCustomError("no_path", f"source {self.source} is built in and takes no path")
+            raise fault(f"source {self.source} is built in and takes no path", "path")
         if self.group is not None and self.source != "csv":
-            raise PydanticCustomError("no_group", "group names a column, which only the source csv has")
+            raise fault("group names a column, which only the source csv has", "group")
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
-            raise PydanticCustomError("twice", "classes has a name twice")
+            raise fault("classes has a name twice", "classes")
+        if (
+            isinstance(self.validation, float)
+            and isinstance(self.test, float)
+            and round(self.validation + self.test, 9) >= 1  # 0.9 + 0.1 in binary
+        ):
+            raise fault("validation and test together leave nothing to train on", "validation", "test")
         return self
 
 

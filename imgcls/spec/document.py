@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from imgcls.errors import SpecError
+from imgcls.spec.fields import shown
 from imgcls.spec.problems import Mark, Problem, spec_error
 
-__all__ = ["Document", "KeyPath", "parse_value", "read_document", "read_text"]
+__all__ = ["SCALARS", "Document", "KeyPath", "parse_value", "read_document", "read_text"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -25,7 +26,7 @@ MAX_BYTES = 1_000_000
 MAX_NODES = 20_000  # a few anchors can ask for billions of nodes ("billion laughs")
 MAX_DEPTH = 40
 
-_SCALARS = {
+SCALARS = {  # kind → pattern, and the characters it can begin with
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
     "null": (r"~|null|Null|NULL|", "~nN\0"),
     "int": (r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
@@ -89,7 +90,7 @@ def read_text(text: str, source: str = "spec") -> Document:
 
 def parse_value(text: str) -> Any:
     """Return the value that ``text`` has in YAML: ``1e-3`` → 0.001, ``[a, b]`` → a list."""
-    return read_text(text, source=f"value {text!r}").value
+    return read_text(text, source=f"value {shown(text)}").value
 
 
 class _Loader(yaml.SafeLoader):
@@ -98,7 +99,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
 
 
-for _name, (_pattern, _first) in _SCALARS.items():
+for _name, (_pattern, _first) in SCALARS.items():
     for _character in _first.replace("\0", ""):
         _Loader.yaml_implicit_resolvers.setdefault(_character, []).append(
             (f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"))
@@ -175,7 +176,7 @@ class _Builder:
                 return self.problem(node, path, f"a number of {len(text)} digits")
             case "float":
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        return self.problem(node, path, f"the tag {node.tag} is not accepted: plain values only")
+        return self.problem(node, path, f"the tag {shown(node.tag)[1:-1]} is not accepted: plain values only")
 
     def problem(self, node: yaml.Node, path: KeyPath, message: str) -> None:
         self.problems.append(Problem(".".join(map(str, path)), message, _mark(node)))

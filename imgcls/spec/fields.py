@@ -28,8 +28,13 @@ __all__ = [
     "Positive",
     "Record",
     "accepts",
+    "fault",
+    "mapping",
     "shorthand",
+    "shown",
 ]
+
+MAX_SHOWN = 60  # characters
 
 
 class Record(BaseModel):
@@ -52,9 +57,35 @@ def accepts(text: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def shorthand(expand: Callable[[Any], Any], short: Any) -> BeforeValidator:
-    """Accept ``short`` beside the full record; ``expand`` turns the former into the latter."""
-    return BeforeValidator(expand, json_schema_input_type=short)
+def fault(message: str, *keys: str) -> PydanticCustomError:
+    """Return an error that is shown as it stands, at the first of ``keys`` that was set."""
+    return PydanticCustomError("fault", "{message}", {"message": message, "keys": keys})
+
+
+def shorthand(expand: Callable[[Any], Any], short: Any, accepted: str, *, optional: bool = False) -> BeforeValidator:
+    """Accept ``short`` beside the full record; ``expand`` turns the former into the latter, or into nothing."""
+    return BeforeValidator(_mapping_from(expand, accepted, optional=optional), json_schema_input_type=short)
+
+
+def mapping(accepted: str) -> BeforeValidator:
+    """Say ``accepted`` is accepted where something else than a mapping stands."""
+    return BeforeValidator(_mapping_from(lambda value: value, accepted))
+
+
+def _mapping_from(expand: Callable[[Any], Any], accepted: str, *, optional: bool = False) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        expanded = expand(value)
+        if isinstance(expanded, dict | Record) or (optional and expanded is None):
+            return expanded
+        raise PydanticCustomError("accepts", "{accepted} is accepted", {"accepted": accepted})
+
+    return check
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it, cut to a length that fits a line."""
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
 def _flag(value: Any) -> Any:
@@ -70,8 +101,8 @@ def _label(value: Any) -> Any:
 
 Flag = Annotated[
     bool,
-    accepts("true or false"),
     BeforeValidator(_flag, json_schema_input_type=bool | Literal["yes", "no", "on", "off"]),
+    accepts("true or false"),
 ]
 Count = Annotated[int, Field(ge=1), accepts("a whole number of at least 1")]
 Natural = Annotated[int, Field(ge=0), accepts("a whole number of at least 0")]
@@ -80,8 +111,8 @@ Positive = Annotated[float, Field(gt=0), accepts("a number above 0")]
 NonNegative = Annotated[float, Field(ge=0), accepts("a number of at least 0")]
 Label = Annotated[
     str,
-    accepts("a string (quote numbers with a point, true and null)"),
     BeforeValidator(_label, json_schema_input_type=str | int),
+    accepts("a string (quote numbers with a point, true and null)"),
 ]
 
 _Size = Annotated[int, Field(ge=1)]
@@ -94,8 +125,8 @@ def _pair(value: Any) -> Any:
 Pair = Annotated[
     tuple[_Size, _Size],
     Strict(False),
-    accepts("a whole number of at least 1, or two of them: [height, width],"),
     BeforeValidator(_pair, json_schema_input_type=Annotated[int, Field(ge=1)] | tuple[_Size, _Size]),
+    accepts("a whole number of at least 1, or two of them: [height, width],"),
 ]
 """[height, width], for which one number stands when both are equal."""
 

@@ -14,7 +14,19 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from imgcls.errors import nearest
-from imgcls.spec.fields import Count, Flag, Fraction, Natural, NonNegative, Padding, Pair, Positive, Record, accepts
+from imgcls.spec.fields import (
+    Count,
+    Flag,
+    Fraction,
+    NonNegative,
+    Padding,
+    Pair,
+    Positive,
+    Record,
+    accepts,
+    fault,
+    shown,
+)
 
 __all__ = ["LAYERS", "Activation", "Layer", "LayerList"]
 
@@ -278,7 +290,11 @@ class Reshape(Layer):
 
     main = "shape"
     kind: Literal["reshape"]
-    shape: Annotated[tuple[Natural, ...], Field(strict=False, min_length=1)]
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        Field(strict=False, min_length=1),
+        accepts("a list of whole numbers of at least 0"),
+    ]
 
 
 class Residual(Layer):
@@ -334,8 +350,7 @@ def _expand_layer(value: Any) -> Any:
         raise PydanticCustomError("accepts", "", {"accepted": "a layer's name, or a mapping with one key, the name"})
     if kind not in LAYERS:
         known = ", ".join(sorted(LAYERS))
-        hint = nearest(kind, LAYERS) or f"; known are {known}"
-        raise PydanticCustomError("unknown_layer", "unknown layer {kind}{hint}", {"kind": repr(kind), "hint": hint})
+        raise fault(f"unknown layer {shown(kind)}{nearest(kind, LAYERS) or f'; known are {known}'}")
     if settings is None:
         settings = {}
     if not isinstance(settings, dict):
@@ -344,7 +359,7 @@ def _expand_layer(value: Any) -> Any:
             raise PydanticCustomError("accepts", "", {"accepted": f"{kind} without a value"})
         settings = {main: settings}
     if "kind" in settings:
-        raise PydanticCustomError("unknown_layer", "{kind} has no setting kind", {"kind": kind})
+        raise fault(f"{kind} has no setting kind")
     return {**settings, "kind": kind}
 
 

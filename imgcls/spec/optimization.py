@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
-from imgcls.spec.fields import Count, Flag, Fraction, Natural, NonNegative, Positive, Record
+from imgcls.spec.fields import Count, Flag, Fraction, Natural, NonNegative, Positive, Record, accepts, fault, shown
 
 __all__ = [
     "OPTIMIZERS",
@@ -22,6 +22,8 @@ __all__ = [
     "expand_optimizer",
     "expand_rate",
 ]
+
+Number = Annotated[float, accepts("a number")]
 
 
 class Optimizer(Record):
@@ -41,8 +43,9 @@ class Optimizer(Record):
 
     @model_validator(mode="after")
     def _one_clip(self) -> Self:
-        if sum(clip is not None for clip in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
-            raise PydanticCustomError("conflict", "only one of clipnorm, clipvalue and global_clipnorm can be set")
+        clips = [key for key in ("global_clipnorm", "clipvalue", "clipnorm") if getattr(self, key) is not None]
+        if len(clips) > 1:
+            raise fault("only one of clipnorm, clipvalue and global_clipnorm can be set", *clips)
         return self
 
 
@@ -54,7 +57,7 @@ class Adadelta(Optimizer):
 
 class Adafactor(Optimizer):
     name: Literal["adafactor"]
-    beta_2_decay: float = -0.8
+    beta_2_decay: Number = -0.8
     epsilon_1: Positive = 1e-30
     epsilon_2: Positive = 1e-3
     clip_threshold: Positive = 1.0
@@ -90,7 +93,7 @@ class Adamax(_AdamLike):
 
 class Ftrl(Optimizer):
     name: Literal["ftrl"]
-    learning_rate_power: Annotated[float, Field(le=0)] = -0.5
+    learning_rate_power: Annotated[float, Field(le=0), accepts("a number of at most 0")] = -0.5
     initial_accumulator_value: NonNegative = 0.1
     l1_regularization_strength: NonNegative = 0.0
     l2_regularization_strength: NonNegative = 0.0
@@ -231,6 +234,12 @@ class Plateau(Rate):
     min_lr: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
 
+    @model_validator(mode="after")
+    def _no_warmup(self) -> Self:
+        if self.warmup_epochs:
+            raise fault("plateau takes no warmup_epochs: its rate follows the figure it watches", "warmup_epochs")
+        return self
+
 
 SCHEDULES: dict[str, type[Rate]] = {
     "constant": Constant,
@@ -279,15 +288,13 @@ def expand_rate(value: Any) -> Any:
 def _known(value: Any, key: str, table: dict[str, Any]) -> Any:
     if isinstance(value, Record):
         return value
-    if isinstance(value, dict) and value.get(key) in table:
-        return value
-    accepted = f"a name ({', '.join(table)}) or a mapping with `{key}`"
     if isinstance(value, dict) and isinstance(value.get(key), str):
         name = value[key]
-        accepted = nearest(name, table).removeprefix("; ") or f"accepted are {', '.join(table)}"
-        raise PydanticCustomError(
-            "unknown_name", "unknown {key} {name}; {hint}", {"key": key, "name": repr(name), "hint": accepted}
-        )
+        if name in table:
+            return value
+        hint = nearest(name, table) or f"; accepted are {', '.join(table)}"
+        raise fault(f"unknown {key} {shown(name)}{hint}")
+    accepted = f"a name ({', '.join(table)}) or a mapping with `{key}`"
     if key == "schedule":
         accepted = "a number above 0, or a mapping with `initial` and `schedule`"
     raise PydanticCustomError("accepts", "", {"accepted": accepted})

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from imgcls.spec.architecture import AnyArchitecture, BackboneSpec, CnnSpec
+from imgcls.spec.architecture import AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
 from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, expand_data
-from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, shorthand
+from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand
 from imgcls.spec.optimization import (
     Adam,
     AnyOptimizer,
@@ -34,6 +33,7 @@ Name = Annotated[str, Field(pattern=r"^[\w.+-]{1,80}$"), accepts("up to 80 lette
 SHORTHANDS = {
     "data": expand_data,
     "augmentation": expand_augmentation,
+    "architecture": expand_architecture,
     "optimizer": expand_optimizer,
     "lr": expand_rate,
     "early_stopping": expand_early_stopping,
@@ -43,12 +43,13 @@ SHORTHANDS = {
 class Spec(Record):
     """One experiment."""
 
-    data: Annotated[DataSpec, shorthand(expand_data, str | DataSpec)]
+    data: Annotated[DataSpec, shorthand(expand_data, str | DataSpec, "a path, a built-in name or a mapping")]
     """The images: a folder, a CSV or npz file, a built-in name, or a mapping."""
     resolution: Pair | None = None
     """Pixels the network sees: one number, or [height, width]; by default the data's own, else 64."""
     augmentation: Annotated[
-        AugmentationSpec, shorthand(expand_augmentation, Literal["none"] | AugmentationSpec | None)
+        AugmentationSpec,
+        shorthand(expand_augmentation, Literal["none"] | AugmentationSpec | None, "a mapping or none"),
     ] = AugmentationSpec()
     """Random changes to the training images."""
     architecture: AnyArchitecture = CnnSpec()
@@ -84,7 +85,12 @@ class Spec(Record):
     """What is done about classes of different size."""
     early_stopping: Annotated[
         EarlyStoppingSpec | None,
-        shorthand(expand_early_stopping, Natural | Literal["none"] | EarlyStoppingSpec | None),
+        shorthand(
+            expand_early_stopping,
+            Natural | Literal["none"] | EarlyStoppingSpec | None,
+            "a patience (a whole number), a mapping or none",
+            optional=True,
+        ),
     ] = None
     """When to stop before the last epoch; a number is the patience."""
     stages: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
@@ -110,23 +116,35 @@ class Spec(Record):
             "binary_crossentropy",
             "categorical_focal_crossentropy",
         ):
-            raise PydanticCustomError("conflict", f"label_smoothing does not go with the loss {self.loss}")
+            raise fault(f"label_smoothing does not go with the loss {self.loss}", "label_smoothing", "loss")
         if self.augmentation.mixes_labels and self.loss == "sparse_categorical_crossentropy":
-            raise PydanticCustomError("conflict", "mixup and cutmix need one-hot labels, this loss takes class numbers")
+            raise fault("mixup and cutmix need one-hot labels, this loss takes class numbers", "loss", "augmentation")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
-            raise PydanticCustomError("conflict", "normalize: backbone needs a backbone as architecture")
-        if self.watches_validation and self.data.validation == "none":
-            raise PydanticCustomError("conflict", "early stopping and plateau watch the validation part: none is given")
+            raise fault("normalize: backbone needs a backbone as architecture", "normalize", "architecture")
+        if self.data.validation == "none" and self.watches_validation:
+            watching = [key for key in ("early_stopping", "lr") if _watches_validation(getattr(self, key))]
+            message = "early stopping and plateau watch the validation part: none is given"
+            raise fault(message, *watching, "data.validation")
         return self
 
     @property
     def watches_validation(self) -> bool:
         """Whether the training decides anything by the validation part."""
-        monitors = [getattr(self.early_stopping, "monitor", ""), getattr(self.lr, "monitor", "")]
-        return any(monitor.startswith("val_") for monitor in monitors)
+        return _watches_validation(self.early_stopping) or _watches_validation(self.lr)
+
+    @property
+    def loss_in_force(self) -> Loss:
+        """The loss that ``auto`` means: cross-entropy, over one-hot labels where these can be fractions."""
+        if self.loss != "auto":
+            return self.loss
+        is_mixed = self.label_smoothing > 0 or self.augmentation.mixes_labels
+        return "categorical_crossentropy" if is_mixed else "sparse_categorical_crossentropy"
 
     def completed(self) -> Spec:
-        """Return the spec with every default filled in that can be known without reading the data."""
+        """Return the spec with every default filled in that can be known without reading the data.
+
+        After it nobody needs to know of ``loss: auto``: the loss is the one in force.
+        """
         built_in = BUILT_IN.get(self.data.source)
         resolution: tuple[int, int] | None = built_in.resolution if built_in else DEFAULT_RESOLUTION
         color: Color | None = built_in.color if built_in else "rgb"
@@ -136,10 +154,15 @@ class Spec(Record):
             update={
                 "resolution": self.resolution or resolution,
                 "color": self.color or color,
+                "loss": self.loss_in_force,
                 "normalize": self.normalize or ("backbone" if isinstance(self.architecture, BackboneSpec) else "unit"),
                 "lr": self.lr.model_copy(update={"initial": self.lr.initial or self.optimizer.default_lr}),
             }
         )
+
+
+def _watches_validation(part: Any) -> bool:
+    return getattr(part, "monitor", "").startswith("val_")
 
 
 def not_yet(spec: Spec) -> dict[str, str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imgcls.spec import Spec
 
-__all__ = ["LOSSES", "build_loss", "encode_labels", "loss_name", "takes_one_hot"]
+__all__ = ["LOSSES", "build_loss", "encode_labels", "takes_one_hot"]
 
 _SPARSE = "sparse_categorical_crossentropy"
 
@@ -25,22 +25,15 @@ LOSSES: dict[str, type[keras.losses.Loss]] = {
 }
 
 
-def loss_name(spec: Spec) -> str:
-    """Return the loss in force: ``auto`` is cross-entropy, over one-hot labels where these can be fractions."""
-    if spec.loss != "auto":
-        return spec.loss
-    return "categorical_crossentropy" if spec.label_smoothing or spec.augmentation.mixes_labels else _SPARSE
-
-
 def takes_one_hot(spec: Spec) -> bool:
     """Whether labels are rows of (n, classes) instead of class numbers (n,)."""
-    return loss_name(spec) != _SPARSE
+    return spec.loss_in_force != _SPARSE
 
 
 def build_loss(spec: Spec) -> keras.losses.Loss:
     """Build the loss; it takes probabilities."""
     settings: dict[str, Any] = {"label_smoothing": spec.label_smoothing} if spec.label_smoothing else {}
-    return LOSSES[loss_name(spec)](**settings)
+    return LOSSES[spec.loss_in_force](**settings)
 
 
 def encode_labels(spec: Spec, labels: NDArray[np.int32], classes: int) -> NDArray[Any]:

@@ -51,31 +51,68 @@ BROKEN = {
     "a rate that is no number": ("data: digits\nlr: .nan", "2:5", "got nan"),
     "an infinite rate": ("data: digits\nlr: .inf", "2:5", "got inf"),
     "no data": ("epochs: 3", "1:1", "data  is required"),
-    "a folder without a path": ("data: {source: folder}", "1:7", "source folder needs a path"),
-    "a path for built-in data": ("data: {source: digits, path: x}", "1:7", "built in and takes no path"),
-    "a group without a CSV": ("data: {source: digits, group: patient}", "1:7", "only the source csv has"),
+    "a folder without a path": ("data: {source: folder}", "1:16", "source folder needs a path"),
+    "a path for built-in data": ("data: {source: digits, path: x}", "1:30", "built in and takes no path"),
+    "a group without a CSV": ("data: {source: digits, group: patient}", "1:31", "only the source csv has"),
     "an unknown source": ("data: {source: foldr, path: x}", "1:16", "did you mean folder?"),
     "a fraction of two": ("data: {source: digits, test: 2.0}", "1:30", "got 2.0; a fraction between 0 and 1"),
-    "a class twice": ("data: {source: digits, classes: [a, a]}", "1:7", "classes has a name twice"),
-    "one class": ("data: {source: digits, classes: [a]}", "1:33", "classes"),
+    "a class twice": ("data: {source: digits, classes: [a, a]}", "1:33", "classes has a name twice"),
+    "one class": ("data: {source: digits, classes: [a]}", "1:33", "got ['a']; a list of at least 2 items is accepted"),
     "a class that is a float": ("data: {source: digits, classes: [1.0, b]}", "1:34", "quote numbers with a point"),
     "a name that is a path": ("data: digits\nname: ../x", "2:7", "up to 80 letters, digits"),
     "smoothing with a loss that has none": (
         "data: digits\nlabel_smoothing: 0.1\nloss: mean_squared_error",
-        "1:1",
+        "2:18",
         "label_smoothing does not go with the loss mean_squared_error",
     ),
     "mixup with class numbers as labels": (
         "data: digits\naugmentation: {mixup: 0.2}\nloss: sparse_categorical_crossentropy",
-        "1:1",
+        "3:7",
         "mixup and cutmix need one-hot labels",
     ),
     "early stopping without validation": (
         "data: {source: digits, validation: none}\nearly_stopping: 3",
-        "1:1",
+        "2:17",
         "watch the validation part",
     ),
-    "two ways to clip": ("data: digits\noptimizer: {name: sgd, clipnorm: 1, clipvalue: 1}", "2:12", "only one of"),
+    "plateau without validation": (
+        "data: {source: digits, validation: none}\nlr: {schedule: plateau}",
+        "2:5",
+        "lr  early stopping and plateau watch the validation part",
+    ),
+    "the scaling of a backbone without one": ("data: digits\nnormalize: backbone", "2:12", "needs a backbone"),
+    "a schedule that has no warm-up": (
+        "data: digits\nlr: {schedule: plateau, warmup_epochs: 2}",
+        "2:40",
+        "lr.warmup_epochs  plateau takes no warmup_epochs",
+    ),
+    "parts that leave nothing to train on": (
+        "data: {source: digits, validation: 0.9, test: 0.1}",
+        "1:36",
+        "data.validation  validation and test together leave nothing to train on",
+    ),
+    "a mapping for a text": ("data: digits\nnotes: {a: b}", "2:8", "got {'a': 'b'}; text (quote it) is accepted"),
+    "a number for the data": ("data: 123", "1:7", "got 123; a path, a built-in name or a mapping is accepted"),
+    "nothing for the rate": ("data: digits\nlr:", "2:4", "got nothing; a number above 0, or"),
+    "a resolution of zero": ("data: digits\nresolution: 0", "2:13", "got 0; a whole number of at least 1, or"),
+    "a flag for early stopping": (
+        "data: digits\nearly_stopping: true",
+        "2:17",
+        "a patience (a whole number), a mapping",
+    ),
+    "a word for a limit": (
+        "data: {source: digits, limit: none}",
+        "1:31",
+        "a mapping such as {train: 1000} is accepted",
+    ),
+    "a preset that is a form": (
+        "data: digits\narchitecture: {preset: layers}",
+        "2:15",
+        "unknown architecture 'layers'",
+    ),
+    "a name that is a list": ("data: digits\noptimizer: {name: [sgd]}", "2:12", "or a mapping with `name` is accepted"),
+    "a layer's main setting": ("data: digits\narchitecture: [conv: 0]", "2:22", "architecture.0.conv  got 0; a whole"),
+    "two ways to clip": ("data: digits\noptimizer: {name: sgd, clipnorm: 1, clipvalue: 1}", "2:48", "only one of"),
     "a key of a later version": ("data: digits\nrepeats: 5", "2:10", "this version cannot do it yet"),
     "a duplicate key": ("data: digits\nepochs: 3\nepochs: 4", "3:1", "epochs  the key stands twice"),
     "a list as a key": ("data: digits\n? [a]\n: 3", "2:3", "a key is a plain word"),
@@ -135,6 +172,11 @@ def test_a_billion_laughs_are_cut_short(tmp_path):
         ("architecture.0.dense", 3, "-s  architecture  got"),
         ("epochs.x", 3, "-s  epochs  got {'x': 3}"),
         ("data.path.x", 3, "-s  data.path.x  there is nothing of that name"),
+        ("architecture." + "9" * 5000, 3, "99..  unknown key; known are dense"),
+        ("stages.0.epochs", 1, "-s  stages  got {'0': {'epochs': 1}}; a list is accepted"),
+        ("architecture", ["flatten", "conf"], "-s  architecture.1  unknown layer 'conf'; did you mean conv?"),
+        ("normalize", "backbone", "-s  normalize  normalize: backbone needs a backbone"),
+        ("lr", {"schedule": "plateau", "warmup_epochs": 1}, "-s  lr.warmup_epochs  plateau takes no"),
     ],
 )
 def test_a_wrong_override_is_named(setting, value, message, tmp_path):
@@ -145,6 +187,92 @@ def test_a_wrong_override_is_named(setting, value, message, tmp_path):
         load_spec(path, {setting: value})
 
     assert message in str(raised.value)
+
+
+def test_a_conflict_is_shown_at_the_key_that_was_overridden(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: digits\nearly_stopping: 3")
+
+    with pytest.raises(SpecError, match=r"-s  data\.validation  early stopping"):
+        load_spec(path, {"data.validation": "none"})
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"architecture": "x" * 3000},
+        {"architecture": ["x" * 3000]},
+        {"architecture": {"preset": "x" * 3000}},
+        {"optimizer": "x" * 3000},
+        {"lr": {"schedule": "x" * 3000}},
+        {"resize": "x" * 3000},
+        {"x" * 3000: 1},
+        {"notes": ["x" * 3000]},
+    ],
+)
+def test_a_long_value_is_cut(spec):
+    with pytest.raises(SpecError) as raised:
+        load_spec({"data": "digits"} | spec)
+    assert len(str(raised.value)) < 600
+    assert "x" * 100 not in str(raised.value)
+
+
+WHOLE = {
+    "data": {"source": "csv", "path": "x.csv", "train": "t", "validation": 0.1, "test": 0.1, "classes": ["a", "b"],
+             "group": "g", "limit": {"train": 3}, "split_seed": 1, "on_bad_image": "skip"},
+    "resolution": [8, 8], "architecture": [{"conv": {"filters": 3, "activation": "relu"}}, {"residual": ["flatten"]},
+                                           {"reshape": [2, 2]}, {"dropout": 0.5}],
+    "augmentation": {"rotation": 3, "fill": "wrap", "vertical_flip": True},
+    "optimizer": {"name": "sgd", "momentum": 0.9, "clipnorm": 1.0}, "batch": 3, "epochs": 3, "name": "n", "notes": "x",
+    "lr": {"schedule": "cosine", "initial": 0.1, "final": 0.1}, "tags": ["a"], "seed": 1, "color": "rgb",
+    "normalize": "unit", "loss": "auto", "label_smoothing": 0.1, "imbalance": "none", "device": "cpu",
+    "early_stopping": {"monitor": "loss", "patience": 3, "min_delta": 0.1, "restore_best": True},
+    "stages": [], "precision": "auto", "repeats": 1, "reported": None,
+}  # fmt: skip
+OTHERS = [
+    {"architecture": {"preset": "vgg", "filters": [3], "convs": 1}},
+    {"architecture": {"backbone": "vgg16", "trainable": {"from": "x"}, "head": ["flatten"]}},
+    {"architecture": {"layers": ["flatten"]}},
+    {"optimizer": {"name": "ftrl", "learning_rate_power": -1.0}},
+    {"optimizer": {"name": "adafactor", "beta_2_decay": -1.0}},
+    {"lr": {"schedule": "plateau", "monitor": "loss"}},
+]
+WRONG = [None, True, 0, -1, 10**400, 1.5, float("nan"), float("inf"), "", "\udc80", "xyzzy", [], [None], ["a"],
+         ["a", "a"], [[1]], [1, 2, 3], {}, {"xyzzy": 1}, {"name": ["a"]}, {"preset": ["a"]}, {"backbone": 1},
+         {"layers": "a"}, {"conv": {"kind": "conv"}}, {"conv": [1]}, object()]  # fmt: skip
+PYDANTIC = ("Input should", "should be", "should have", "Field required", "Value error", "Extra inputs", "valid ",
+            "Assertion", "Unable to", "instance of",
+            "that is not accepted", "<")  # fmt: skip
+
+
+def paths_in(value, path=()):
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from paths_in(item, (*path, key))
+
+
+def changed(value, path, wrong):
+    if not path:
+        return wrong
+    copy = value.copy()
+    copy[path[0]] = changed(value[path[0]], path[1:], wrong)
+    return copy
+
+
+@pytest.mark.parametrize("base", [WHOLE, *({"data": "digits"} | other for other in OTHERS)], ids=lambda base: len(base))
+def test_no_sentence_of_pydantic_reaches_anybody(base):
+    refusals = []
+    for path in [each for each in paths_in(base) if each]:
+        for wrong in WRONG:
+            for spec, overrides in ((changed(base, path, wrong), {}), (base, {".".join(map(str, path)): wrong})):
+                try:
+                    load_spec(spec, overrides)
+                except SpecError as error:
+                    refusals.append((str(error).replace(repr(wrong)[:57], ""), error.problems))
+    assert len(refusals) > 100
+    assert [text for text, _ in refusals if any(sentence in text for sentence in PYDANTIC)] == []
+    assert all(problems for _, problems in refusals)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

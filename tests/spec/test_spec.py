@@ -3,10 +3,13 @@
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from imgcls.errors import SpecError
 from imgcls.spec import load_spec, parse_overrides, spec_yaml
+from imgcls.spec.architecture import PRESETS
 from imgcls.spec.document import parse_value, read_text
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +84,66 @@ def test_the_resolved_spec_reads_back_as_the_same_spec(tmp_path):
     assert load(spec_yaml(spec), tmp_path).spec == spec
 
 
-@pytest.mark.parametrize("preset", ["cnn", "vgg", "resnet"])
+LOOKALIKES = ["1e5", "2e3", "1E5", "1.5", ".5", "5.", "-2", "0x1F", "010", "1:30", "no", "on", "true", "null", "~", "",
+              "=", "<<", "2024-01-01", "1_000", ".inf", "a: b", "- a", "# a", " a ", "a\nb", "größe", "a\x85", "\u2028",
+              "a\rb", "😀", "\x00", "\ufeff", "!x", "*x", "&x", "%x", "@x", "`x", "'x", '"x']  # fmt: skip
+
+
+@pytest.mark.parametrize("word", LOOKALIKES)
+def test_a_string_that_looks_like_something_else_reads_back(word, tmp_path):
+    given = {"data": {"source": "folder", "path": word, "classes": [word, "b"]}, "notes": word, "tags": [word]}
+    loaded = load_spec(given)
+    assert load(spec_yaml(loaded.spec), tmp_path).spec == loaded.spec
+    assert load(loaded.text, tmp_path).spec == loaded.spec
+    assert yaml.safe_load(loaded.text) == given, "readers of YAML 1.1 see the same"
+
+
+@pytest.mark.parametrize("rate", [1e-05, 1e-300, 1e16, 0.1, 1.0, 123456789.123])
+def test_a_number_reads_back_in_every_yaml(rate, tmp_path):
+    text = spec_yaml(load_spec({"data": "digits", "lr": rate}).spec)
+    assert load(text, tmp_path).spec.lr.initial == rate
+    assert yaml.safe_load(text)["lr"]["initial"] == rate
+    assert "!!" not in text
+
+
+def test_the_resolved_spec_names_every_key_also_those_without_a_value():
+    text = spec_yaml(load_spec({"data": "digits"}).spec.completed())
+    assert yaml.safe_load(text).keys() == type(load_spec({"data": "digits"}).spec).model_fields.keys()
+    assert "early_stopping: null\n" in text
+    assert "resolution: [8, 8]\n" in text
+
+
+@pytest.mark.parametrize("stem", ["my spec", "größe", "gro\u0308ße", "m²", "½", "x" * 120, "a (copy)", "日本"])
+def test_a_files_name_becomes_a_legal_name(stem, tmp_path):
+    path = tmp_path / f"{stem}.yaml"
+    path.write_text("data: digits", encoding="utf-8")
+    name = load_spec(path).name
+    assert load(f"data: digits\nname: {name}", tmp_path).spec.name == name
+
+
+def test_the_default_name_keeps_what_a_name_may_have(tmp_path):
+    path = tmp_path / "my größe (2).yaml"
+    path.write_text("data: digits", encoding="utf-8")
+    assert load_spec(path).name == "my-größe-2"
+
+
+@pytest.mark.parametrize(
+    ("given", "loss"),
+    [
+        ({}, "sparse_categorical_crossentropy"),
+        ({"label_smoothing": 0.1}, "categorical_crossentropy"),
+        ({"augmentation": {"mixup": 0.2}}, "categorical_crossentropy"),
+        ({"augmentation": {"cutmix": 1.0}}, "categorical_crossentropy"),
+        ({"loss": "mean_squared_error"}, "mean_squared_error"),
+    ],
+)
+def test_the_completed_spec_names_the_loss_in_force(given, loss, tmp_path):
+    spec = load_spec({"data": "digits"} | given).spec.completed()
+    assert spec.loss == spec.loss_in_force == loss
+    assert load(spec_yaml(spec), tmp_path).spec == spec
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 def test_the_resolved_spec_of_a_preset_reads_back(preset, tmp_path):
     spec = load(f"data: digits\narchitecture: {preset}\nearly_stopping: 3\nlr: {{schedule: plateau}}", tmp_path).spec
     assert load(spec_yaml(spec), tmp_path).spec == spec
@@ -98,6 +160,55 @@ def test_an_override_opens_what_was_written_in_short(tmp_path):
 
 def test_an_override_reaches_into_the_list_of_layers(tmp_path):
     assert load(FULL, tmp_path, {"architecture.2.conv": 16}).spec.architecture.layers[2].filters == 16
+
+
+LAYERS = "data: digits\narchitecture: [conv: 4, flatten, batch_norm, {residual: [conv: 4]}, {max_pool: }]"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "reach"),
+    [
+        ("data: digits\narchitecture: cnn", "architecture.dropout=0.5", lambda spec: spec.architecture.dropout == 0.5),
+        ("data: digits", "architecture.dropout=0.5", lambda spec: spec.architecture.dropout == 0.5),
+        ("data: digits", "architecture.preset=vgg", lambda spec: spec.architecture.preset == "vgg"),
+        ("data: digits\narchitecture: vgg", "architecture.layers=[flatten]", lambda spec: spec.architecture.layers),
+        ("data: digits", "optimizer.weight_decay=1e-4", lambda spec: spec.optimizer.weight_decay == 1e-4),
+        ("data: digits", "optimizer.name=sgd", lambda spec: spec.optimizer.name == "sgd"),
+        ("data: digits", "lr.schedule=cosine", lambda spec: spec.lr.schedule == "cosine"),
+        ("data: digits", "early_stopping.patience=3", lambda spec: spec.early_stopping.patience == 3),
+        ("{data: digits, early_stopping: none}", "early_stopping.patience=3", lambda spec: spec.early_stopping),
+        (LAYERS, "architecture.0.conv.filters=8", lambda spec: spec.architecture.layers[0].filters == 8),
+        (LAYERS, "architecture.layers.0.conv.kernel=5", lambda spec: spec.architecture.layers[0].filters == 4),
+        (LAYERS, "architecture.2.batch_norm.momentum=0.5", lambda spec: spec.architecture.layers[2].momentum == 0.5),
+        (LAYERS, "architecture.3.residual.0.conv.filters=5",
+         lambda spec: spec.architecture.layers[3].layers[0].filters == 5),
+        (LAYERS, "architecture.3.residual.activation=none",
+         lambda spec: (spec.architecture.layers[3].activation, len(spec.architecture.layers[3].layers)) == ("none", 1)),
+        (LAYERS, "architecture.4.max_pool.size=3", lambda spec: spec.architecture.layers[4].size == (3, 3)),
+        ("data: digits\narchitecture: {layers: [conv: 4]}", "architecture.0.conv.filters=8",
+         lambda spec: spec.architecture.layers[0].filters == 8),
+    ],
+)  # fmt: skip
+def test_an_override_reaches_what_is_written_in_short_or_not_at_all(text, setting, reach, tmp_path):
+    assert reach(load(text, tmp_path, parse_overrides([setting])).spec)
+
+
+def test_a_fault_in_what_an_override_opened_is_the_overrides(tmp_path):
+    with pytest.raises(SpecError, match=r"-s  architecture.0.conv.filters  got 0; a whole number"):
+        load(LAYERS, tmp_path, {"architecture.0.conv.filters": 0})
+
+
+def test_a_mapping_may_hold_numbers_of_numpy(tmp_path):
+    given = {"data": "digits", "lr": np.float64(0.5), "batch": np.int64(8), "resolution": np.array([4, 6])}
+    loaded = load_spec(given, {"epochs": np.int32(3)})
+    spec = loaded.spec
+    assert (spec.lr.initial, spec.batch, spec.resolution, spec.epochs) == (0.5, 8, (4, 6), 3)
+    assert load(loaded.text, tmp_path).spec.batch == 8
+
+
+def test_text_in_a_mapping_stays_text():
+    with pytest.raises(SpecError, match="lr  got '1e-3'; a number"):
+        load_spec({"data": "digits", "lr": "1e-3"})
 
 
 def test_a_mapping_serves_as_a_spec():

@@ -1,0 +1,69 @@
+"""Every value in force, with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imgcls.settings import flatten
+from imgcls.spec.layers import LAYERS
+from imgcls.spec.loading import LoadedSpec
+
+__all__ = ["resolved_values"]
+
+_SHORT = {  # what a single value sets where a mapping could stand: `optimizer: adam` sets its name
+    "architecture": ("preset", "backbone"),
+    "data": ("source", "path"),
+    "early_stopping": ("patience",),
+    "lr": ("initial",),
+    "optimizer": ("name",),
+}
+_FROM_DATA = ("color", "data.classes", "data.test", "data.train", "data.validation", "resolution")
+
+
+def resolved_values(loaded: LoadedSpec) -> dict[str, dict[str, Any]]:
+    """Return dotted key → its ``value`` and ``origin``.
+
+    An origin is ``file line:column``, ``-s``, ``default``, ``from the data`` or ``file name``.
+    """
+    origins = _given(loaded)
+    flat = flatten(loaded.spec.completed().model_dump(mode="json", by_alias=True), open_lists=True)
+    values = {key: {"value": value, "origin": _origin(key, value, origins)} for key, value in flat.items()}
+    if loaded.spec.name is None:
+        values["name"] = {"value": loaded.name, "origin": "file name" if loaded.has_file else "default"}
+    return values
+
+
+def _given(loaded: LoadedSpec) -> dict[tuple[str, ...], str]:
+    """Return the place of every key that is given; what ``-s`` replaced has no place in the file any more."""
+    replaced = [_as_given(key) for key in loaded.overrides]
+    origins = {
+        path: f"{loaded.source} {place}"
+        for path, place in ((_as_given(key), place) for key, place in loaded.origins.items())
+        if not any(path[: len(start)] == start for start in replaced)
+    }
+    set_keys = (*loaded.overrides, *flatten(loaded.overrides, open_lists=True))
+    return origins | {_as_given(key): "-s" for key in set_keys}
+
+
+def _origin(key: str, value: Any, origins: Mapping[tuple[str, ...], str]) -> str:
+    parts = _as_given(key)
+    given = next((parts[:length] for length in range(len(parts), 0, -1) if parts[:length] in origins), None)
+    if given is not None and value is not None:
+        rest = parts[len(given) :]
+        is_mapping = any(each[: len(given)] == given and len(each) > len(given) for each in origins)
+        is_item = all(part.isdecimal() for part in rest)  # of a list; also where nothing is left
+        if is_item or (not is_mapping and len(rest) == 1 and rest[0] in _set_by_short(given)):
+            return origins[given]
+    return "from the data" if value is None and key in _FROM_DATA else "default"
+
+
+def _as_given(key: str) -> tuple[str, ...]:
+    """Return a key's parts without ``layers``, which people leave out: ``architecture.0.conv``."""
+    return tuple(part for part in key.split(".") if part != "layers")
+
+
+def _set_by_short(start: tuple[str, ...]) -> tuple[str, ...]:
+    if start[0] == "architecture" and start[-1] in LAYERS:
+        return (LAYERS[start[-1]].main or "",)
+    return _SHORT.get(".".join(start), ())
