@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
-from imgcls.data import Cache, Dataset, default_cache_root, load_dataset, load_images
+from imgcls.data import Cache, Dataset, data_path, default_cache_root, load_dataset, load_images
 from imgcls.data.survey import survey
-from imgcls.errors import DataError, DegenerateError
-from imgcls.files import write_json
+from imgcls.errors import DataError, DegenerateError, RunError, SpecError
 from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import (
@@ -25,7 +24,7 @@ from imgcls.recording import (
     write_results,
     write_timings,
 )
-from imgcls.runs import Run, create_run
+from imgcls.runs import Run, check_writable, create_run
 from imgcls.spec import LoadedSpec, Spec, load_spec
 
 if TYPE_CHECKING:
@@ -66,15 +65,17 @@ def train(
     observer = observer or Observer()
     clock = Clock()
     loaded = load_spec(spec, overrides)
-    with clock("data"):
-        dataset = _load(loaded.spec.completed(), loaded.base, cache_dir, observer)
-    with clock("start_up"):
-        device = backend.start(loaded.spec.device)
-    final = _in_force(loaded, dataset)
-    with clock("build"):
-        network = _build(final, dataset)
+    check_writable(Path(runs_dir))
+    with backend.memory_is_told():
+        with clock("data"):
+            dataset = _load(loaded.spec.completed(), loaded.base, cache_dir, observer)
+        with clock("start_up"):
+            device = backend.start(loaded.spec.device)
+        final = _in_force(loaded, dataset)
+        with clock("build"):
+            network = _build(final, dataset)
     run = create_run(Path(runs_dir), loaded.name)
-    with recorded(run):
+    with recorded(run), backend.memory_is_told():
         write_inputs(run, loaded, final, dataset, device)
         observer.started(final, run, device, network.count_params())
         with clock("train"):
@@ -86,7 +87,7 @@ def train(
         metrics = _metrics(dataset, predictions, split, result, network)
         with clock("write"):
             write_results(run, metrics, dataset, predictions, result)
-        write_timings(run, clock, result, dataset)
+        write_timings(run, clock, result)
     if strict:
         refuse_degenerate(run)
     return run
@@ -102,9 +103,12 @@ class Evaluation:
     split: str
 
     def write(self, folder: Path) -> None:
-        """Write metrics, predictions, confusion matrix and report under the names they have in a run folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / runs.METRICS, self.metrics)
+        """Write metrics, predictions, confusion matrix and report under the names they have in a run folder.
+
+        Raises:
+            RunError: the folder cannot be made or written, or is that of a run, whose result it would replace.
+        """
+        require_free(folder)
         write_evaluation(Run(folder), self.metrics, self.dataset, self.predictions)
 
 
@@ -126,18 +130,18 @@ def evaluate(
         DataError: no such split, other classes, a file that changed since, or a model that cannot be loaded.
     """
     observer = observer or Observer()
-    spec = load_spec(run.path(runs.RESOLVED)).spec
-    stored = run.metrics
-    classes = tuple(stored["classes"])
+    stored, spec = run.metrics, _resolved(run)
     if data is not None:
+        classes = tuple(stored["classes"])
         dataset, split = _load_other(spec, Path(data), classes, cache_dir, observer), "data"
     else:
         dataset, split = _load(spec, Path.cwd(), cache_dir, observer), split or stored["split"]
         refuse_changed(run, dataset)
     if split not in dataset.splits:
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
-    backend.start(spec.device)
+    backend.start(spec.device, threads=run.environment["device"]["threads"])
     network = backend.load_model(run.path(runs.MODEL))
+    _refuse_other_network(run, network, dataset)
     observer.evaluating(split, len(dataset.splits[split]))
     predictions = _predict(spec, network, dataset, split)
     metrics = _measure(dataset, predictions, split)
@@ -162,12 +166,13 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
             update={"resolution": spec.resolution or found.resolution, "color": spec.color or found.color}
         )
     backend.start(spec.device)
-    from imgcls.models import PixelStatistics, build_network, summarize
+    from imgcls.models import PixelStatistics, build_network, summarize  # not before Keras has started quietly
 
     assert spec.resolution
     channels = 1 if spec.color == "grayscale" else 3
     pixels = PixelStatistics(mean=(0.0,) * channels, variance=(1.0,) * channels)
-    return summarize(build_network(_with_precision(spec), (*spec.resolution, channels), classes, pixels))
+    with backend.memory_is_told():
+        return summarize(build_network(_with_precision(spec), (*spec.resolution, channels), classes, pixels))
 
 
 def refuse_degenerate(run: Run) -> None:
@@ -177,6 +182,38 @@ def refuse_degenerate(run: Run) -> None:
     found = [warning["message"] for warning in run.metrics["warnings"] if warning["code"] in DEGENERATE_CODES]
     if found:
         raise DegenerateError(f"the result in {run.folder} is degenerate: {'; '.join(found)}")
+
+
+def require_free(folder: Path) -> None:
+    """Make a folder for results, or raise.
+
+    Raises:
+        RunError: it cannot be made, or is that of a run.
+    """
+    if (folder / runs.STATUS).exists():
+        raise RunError(f"{folder} is a run's folder: its result would be replaced; name another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _resolved(run: Run) -> Spec:
+    """Return the spec that was in force."""
+    try:
+        return load_spec(run.path(runs.RESOLVED)).spec
+    except SpecError as error:
+        raise DataError(f"the run folder is damaged: {error}") from error
+
+
+def _refuse_other_network(run: Run, network: keras.Model, dataset: Dataset) -> None:
+    """Raise if the saved network cannot be the run's."""
+    taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
+    if taken != dataset.images.shape[1:] or given != len(dataset.classes):
+        raise DataError(
+            f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
+            f"apart, the run has {dataset.images.shape[1:]} and {len(dataset.classes)}"
+        )
 
 
 def _load(spec: Spec, base: Path, cache_dir: Path | str | None, observer: Observer) -> Dataset:
@@ -214,11 +251,13 @@ def _in_force(loaded: LoadedSpec, dataset: Dataset) -> Spec:
     """Return the spec with the values that only data and machine decide, and paths that hold from anywhere."""
     spec = loaded.spec.completed()
     height, width, channels = dataset.images.shape[1:]
-    path = spec.data.path and str((loaded.base / spec.data.path).resolve())
+    path = data_path(spec.data, loaded.base)
     return _with_precision(spec).model_copy(
         update={
             "name": loaded.name,
-            "data": spec.data.model_copy(update={"path": path, "classes": dataset.classes, **dataset.parts}),
+            "data": spec.data.model_copy(
+                update={"path": path and str(path), "classes": dataset.classes, **dataset.parts}
+            ),
             "resolution": (height, width),
             "color": "grayscale" if channels == 1 else "rgb",
         }
@@ -292,8 +331,14 @@ def _measure(dataset: Dataset, predictions: Predictions, split: str) -> dict[str
     metrics = compute_metrics(
         predictions.labels, predictions.probabilities, dataset.classes, loss=predictions.loss, split=split
     )
-    found = [*dataset.findings, *check_result(metrics)]
+    found = [*_not_held_out(split), *dataset.findings, *check_result(metrics)]
     return metrics | {"warnings": [asdict(finding) for finding in found]}
+
+
+def _not_held_out(split: str) -> list[Finding]:
+    if split in ("test", "data"):
+        return []
+    return [Finding("not_held_out", f"measured on the {split} part, which the training used: too good to be true")]
 
 
 def _metrics(
@@ -303,12 +348,9 @@ def _metrics(
 
     summary = summarize(network)
     metrics = _measure(dataset, predictions, split)
-    if split != "test":
-        finding = Finding("not_held_out", f"there is no test part: measured on the {split} part, which training used")
-        metrics["warnings"] = [asdict(finding), *metrics["warnings"]]
     return metrics | {
         "best_epoch": result.best_epoch,
-        "epochs_run": len(result.history),
+        "epochs_run": len(result.state.history),
         "stopped_early": result.stopped_early,
         "trainable_params": summary.trainable_params,
         "total_params": summary.total_params,

@@ -13,10 +13,11 @@ import numpy as np
 
 from imgcls import runs
 from imgcls.environment import describe_environment
-from imgcls.errors import DataError, ImgclsError, RunError
+from imgcls.errors import ConsistencyError, DataError, ImgclsError
 from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
 from imgcls.runs import Run
 from imgcls.spec import LoadedSpec, Spec, spec_yaml
+from imgcls.wording import some
 
 if TYPE_CHECKING:
     import keras
@@ -59,8 +60,6 @@ def recorded(run: Run) -> Iterator[None]:
     except Exception as error:
         log.exception("the run failed")
         run.set_status("failed", f"{type(error).__name__}: {error}")
-        if (hint := _memory_hint(error)) is not None:
-            raise RunError(hint) from error
         error.run_folder = run.folder  # type: ignore[attr-defined] # where the traceback is
         raise
     except BaseException as error:  # Ctrl-C or a signal
@@ -72,12 +71,6 @@ def recorded(run: Run) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-def _memory_hint(error: Exception) -> str | None:
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory: a smaller batch (or resolution) needs less"
-    return None
 
 
 def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, dataset: Dataset, device: Device) -> None:
@@ -115,7 +108,7 @@ class HistoryRecorder:
         self.rows.append(row)
         values = [["" if value is None else value for value in asdict(each).values()] for each in self.rows]
         write_csv(self.run.path(runs.HISTORY), [item.name for item in fields(row)], values)
-        log.info("epoch %s", ", ".join(f"{name} {value}" for name, value in asdict(row).items()))
+        log.info("%s", ", ".join(f"{name} {value}" for name, value in asdict(row).items()))
         self.observer.epoch(row)
 
 
@@ -128,52 +121,81 @@ def save_model(run: Run, network: keras.Model) -> None:
 def write_results(
     run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, result: TrainingResult
 ) -> None:
-    """Write what a finished training gave; ``metrics.json`` comes last."""
+    """Write what a finished training gave: the figures first, for no picture is worth losing them."""
     from imgcls.evaluation.pictures import draw_curves
 
     write_evaluation(run, metrics, dataset, predictions)
-    draw_curves(run.path(runs.CURVES_PNG), [asdict(row) for row in result.history], best_epoch=result.best_epoch)
-    write_json(run.path(runs.METRICS), metrics)
+    history = [asdict(row) for row in result.state.history]
+    draw_curves(run.path(runs.CURVES_PNG), history, best_epoch=result.best_epoch)
     for warning in metrics["warnings"]:
         log.warning("%s: %s", warning["code"], warning["message"])
 
 
 def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions) -> None:
-    """Write tables and matrix of one split."""
+    """Write the figures, tables and matrix of one split.
+
+    Raises:
+        ConsistencyError: the files say another accuracy than the metrics do; these are not written then.
+    """
     from imgcls.evaluation.pictures import draw_confusion_matrix
     from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
 
     paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
     write_predictions(run, paths, predictions.labels, predictions.probabilities, dataset.classes)
     write_confusion_matrix(run, metrics)
+    _agree(run, metrics)
+    write_json(run.path(runs.METRICS), metrics)
     write_report(run, metrics)
     draw_confusion_matrix(run.path(runs.CONFUSION_PNG), np.array(metrics["confusion_matrix"]), dataset.classes)
 
 
-def write_timings(run: Run, clock: Clock, result: TrainingResult, dataset: Dataset) -> None:
-    """Write where the seconds went."""
-    train_seconds = result.train_seconds
-    images = len(dataset.splits["train"])
+def _agree(run: Run, metrics: dict[str, Any]) -> None:
+    """Read the files back as a reader would: their hits must be those of the metrics."""
+    table = read_csv(run.path(runs.PREDICTIONS))
+    hits = {
+        runs.PREDICTIONS: sum(row["true"] == row["predicted"] for row in table),
+        runs.CONFUSION_CSV: sum(int(row[row["true"]]) for row in read_csv(run.path(runs.CONFUSION_CSV))),
+        runs.METRICS: round(metrics["accuracy"] * metrics["n"]),
+    }
+    if len(set(hits.values())) > 1 or len(table) != metrics["n"]:
+        raise ConsistencyError(f"the files of the result do not agree on the hits ({hits}): no result is written")
+
+
+def write_timings(run: Run, clock: Clock, result: TrainingResult) -> None:
+    """Write where the seconds went; ``compile`` is building the network and tracing its first step."""
+    train_seconds = result.state.train_seconds
     later = train_seconds[1:] or train_seconds  # the first epoch includes tracing
+    phases = dict(clock.phases)
+    phases["compile"] = phases.pop("build") + result.compile_seconds
+    phases["train"] -= result.compile_seconds
     timings = {
         "total": clock.total(),
-        "phases": clock.phases,
-        "epoch_seconds": [row.seconds for row in result.history],
+        "phases": phases,
+        "epoch_seconds": [row.seconds for row in result.state.history],
         "train_epoch_seconds": list(train_seconds),
-        "images_per_second": images / float(np.median(later)),
+        "images_per_second": result.images_per_epoch / float(np.median(later)),
     }
     write_json(run.path(runs.TIMINGS), timings)
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise if an image is not what the run saw."""
-    seen = {(row["split"], row["path"]): row["sha256"] for row in read_csv(run.path(runs.MANIFEST))}
-    now = {(split, path): digest for path, _, split, digest in _manifest(dataset)}
-    changed = sorted(path for (split, path), digest in now.items() if seen.get((split, path)) != digest)
-    changed += sorted(path for split, path in seen.keys() - now.keys())
-    if changed:
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise DataError(f"the data changed since {run.name}: {', '.join(changed[:5])}{more}")
+    """Raise if an image is not what the run saw.
+
+    Raises:
+        DataError: names what changed, what is missing and what is new.
+    """
+    seen = {row["path"]: row["sha256"] for row in run.manifest}
+    now = {path: digest for path, _, _, digest in _manifest(dataset)}
+    differences = {
+        "changed": [path for path in seen if path in now and now[path] != seen[path]],
+        "missing": [path for path in seen if path not in now],
+        "new": [path for path in now if path not in seen],
+    }
+    found = [f"{what}: {some(sorted(paths), 5)}" for what, paths in differences.items() if paths]
+    if found:
+        raise DataError(
+            f"the data changed since {run.name} ({'; '.join(found)}); restore it, or measure what is there with --data"
+        )
 
 
 class Clock:

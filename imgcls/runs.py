@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from imgcls.errors import DataError, RunError, nearest
-from imgcls.files import write_json
+from imgcls.files import read_csv, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Run", "Status", "create_run", "find_run", "list_runs"]
+__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "find_run", "list_runs"]
 
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
@@ -40,7 +42,29 @@ STATUS = "status.json"
 LOG = "train.log"
 CHECKPOINT = "checkpoint"
 
+TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
+
 STATES = ("running", "completed", "failed", "interrupted")
+
+_Types = Mapping[str, type | tuple[type, ...]]
+
+MANIFEST_COLUMNS = ("path", "label", "split", "sha256")
+NUMBER, NOTHING = (int, float), type(None)
+# What every reader relies on: key → its types; a key whose types include None may be missing too.
+METRICS_KEYS: _Types = {
+    "classes": list, "split": str, "n": int, "accuracy": NUMBER, "accuracy_ci95": list, "macro_f1": NUMBER,
+    "majority_baseline": NUMBER, "per_class": dict, "confusion_matrix": list, "loss": (*NUMBER, NOTHING),
+    "top5_accuracy": (*NUMBER, NOTHING), "epochs_run": (int, NOTHING), "warnings": (list, NOTHING),
+}  # fmt: skip
+TIMINGS_KEYS: _Types = {
+    "total": (*NUMBER, NOTHING), "phases": (dict, NOTHING), "epoch_seconds": (list, NOTHING),
+    "images_per_second": (*NUMBER, NOTHING),
+}  # fmt: skip
+ENVIRONMENT_KEYS: _Types = {"device": (dict, NOTHING)}
+
+
+class DamagedError(DataError):
+    """A file of a run folder is not what was written there; names it."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +103,9 @@ class Run:
             if record["state"] == "running" and record["host"] == socket.gethostname() and not _alive(record):
                 return Status("interrupted", "its process is gone")
         except (KeyError, TypeError, OverflowError) as error:
-            raise DataError(f"{self.path(STATUS)} is damaged: {error}") from error
+            raise DamagedError(f"{self.path(STATUS)} is damaged: {error}") from error
         if record["state"] not in STATES:
-            raise DataError(f"{self.path(STATUS)} is damaged: {record['state']!r} is no state of a run")
+            raise DamagedError(f"{self.path(STATUS)} is damaged: {record['state']!r} is no state of a run")
         return Status(record["state"], str(record.get("message", "")))
 
     def set_status(self, state: str, message: str = "") -> None:
@@ -101,19 +125,19 @@ class Run:
         """What ``metrics.json`` holds.
 
         Raises:
-            DataError: the run has no result, or the file is damaged.
+            DataError: the run has no result (DamagedError: or the file is damaged).
         """
-        return self._json(METRICS)
+        return self._json(METRICS, METRICS_KEYS)
 
     @cached_property
     def timings(self) -> dict[str, Any]:
         """What ``timings.json`` holds: seconds of each phase, of each epoch, images a second."""
-        return self._json(TIMINGS)
+        return self._json(TIMINGS, TIMINGS_KEYS)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What ``environment.json`` holds: versions, device, precision, seed, git commit, command line."""
-        return self._json(ENVIRONMENT)
+        return self._json(ENVIRONMENT, ENVIRONMENT_KEYS)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -123,12 +147,29 @@ class Run:
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
             return dict(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both are safe
         except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is damaged: {_first_line(error)}") from error
+            raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+
+    @cached_property
+    def manifest(self) -> list[dict[str, str]]:
+        """A row an image: path, label, split, sha256.
+
+        Raises:
+            DataError: the run has none (DamagedError: or it is cut short).
+        """
+        rows = _rows(path := self._existing(MANIFEST))
+        if rows and not rows[0].keys() >= set(MANIFEST_COLUMNS):
+            raise DamagedError(f"{path} is damaged: its columns are not {', '.join(MANIFEST_COLUMNS)}")
+        return rows
 
     @property
     def history(self) -> pd.DataFrame:
         """A row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, lr, seconds."""
         return _table(self._existing(HISTORY))
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are finished: the rows of ``history.csv``."""
+        return len(_rows(self.path(HISTORY))) if self.path(HISTORY).is_file() else 0
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -144,23 +185,47 @@ class Run:
     def _existing(self, file: str) -> Path:
         path = self.path(file)
         if not path.is_file():
-            raise DataError(f"{self.folder} has no {file}: the run is {self.status.state}")
+            raise DataError(self._missing(file))
         return path
 
-    def _json(self, file: str) -> dict[str, Any]:
+    def _json(self, file: str, keys: _Types | None = None) -> dict[str, Any]:
         path = self.path(file)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DataError(f"{self.folder} has no {file}: the run is {self._state_of(file)}") from error
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is damaged: {_first_line(error)}") from error
+            raise DataError(self._missing(file)) from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
         if not isinstance(value, dict):
-            raise DataError(f"{path} is damaged: not a JSON object")
+            raise DamagedError(f"{path} is damaged: not a JSON object")
+        for key, types in (keys or {}).items():
+            if not isinstance(value.get(key), types):
+                raise DamagedError(f"{path} is damaged: {'no' if key not in value else 'a wrong'} {key}")
         return value
 
-    def _state_of(self, file: str) -> str:
-        return "unfinished" if file == STATUS else self.status.state
+    def _missing(self, file: str) -> str:
+        state = "unfinished" if file == STATUS else self.status.state
+        if state == "completed":
+            return f"{self.folder} has no {file}, though the run is marked completed"
+        return f"{self.folder} has no {file}: the run is {state}"
+
+
+def check_writable(runs_dir: Path) -> None:
+    """Raise where no run folder can be made in a folder, which need not exist yet; nothing is made.
+
+    Raises:
+        RunError: it or a folder above it is a file, or must not be written to.
+    """
+    try:
+        there = next(folder for folder in (runs_dir, *runs_dir.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise RunError(
+                f"{there} is a file" + ("" if there == runs_dir else f": no run folder can be in {runs_dir}")
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise RunError(f"cannot make a run folder in {runs_dir}: {there} must not be written to")
+    except OSError as error:
+        raise RunError(f"cannot make a run folder in {runs_dir}: {error.strerror}") from error
 
 
 def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run:
@@ -169,8 +234,8 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     Raises:
         RunError: it cannot be made; names path and reason.
     """
-    safe = re.sub(r"[^\w.+-]+", "-", name)[:80] or "run"
-    stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}_{safe}"
+    stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}_{_folder_name(name)}"
+    check_writable(runs_dir)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 10_000):
@@ -185,56 +250,113 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     raise RunError(f"{runs_dir} has 10,000 runs of this second")
 
 
+def _folder_name(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", name)[:80] or "run"
+
+
 def list_runs(runs_dir: Path) -> list[Run]:
     """Return the runs in a folder, oldest first."""
     if not runs_dir.is_dir():
         return []
-    folders = (folder for folder in runs_dir.iterdir() if not folder.name.startswith("."))
-    return [Run(folder) for folder in sorted(folders) if (folder / STATUS).is_file() or (folder / SPEC).is_file()]
+    folders = [folder for folder in runs_dir.iterdir() if not folder.name.startswith(".")]
+    taken = {folder.name for folder in folders}
+    found = [Run(folder) for folder in folders if (folder / STATUS).is_file() or (folder / SPEC).is_file()]
+    return sorted(found, key=lambda run: (*_age(run, taken), run.name))
+
+
+def _age(run: Run, taken: Collection[str]) -> tuple[str, int, int]:
+    """Return what runs are ordered by: the second they began in, their number in it, when their state was written."""
+    written = 0
+    with suppress(OSError):
+        written = run.path(STATUS).stat().st_mtime_ns
+    began = TIME.match(run.name)
+    second = began[0] if began else f"{datetime.fromtimestamp(written / 1e9).astimezone():%Y-%m-%d_%H-%M-%S}_"
+    return second, _numbered(run.name, taken)[1], written
+
+
+def _numbered(name: str, taken: Collection[str]) -> tuple[str, int]:
+    """Take off the number that ``create_run`` put behind a name which was taken; 1 where it put none."""
+    stem, _, number = name.rpartition("-")
+    return (stem, int(number)) if stem in taken and number.isdecimal() else (name, 1)
 
 
 def find_run(reference: str, runs_dir: Path) -> Run:
     """Return the run that a path, a name, a unique prefix of a folder's or run's name, or ``latest`` means.
 
+    Of several runs with one name it is the newest.
+
     Raises:
         DataError: none or several fit; names them.
     """
+    if not reference:
+        raise DataError("an empty name means no run; a path, a name, a unique prefix of one, or latest is accepted")
     if (folder := Path(reference)).is_dir() and ((folder / STATUS).is_file() or (folder / SPEC).is_file()):
         return Run(folder)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[-1]
-    rules: tuple[Callable[[Run], bool], ...] = (
-        lambda run: reference == run.name,
-        lambda run: reference == _given_name(run),
-        lambda run: run.name.startswith(reference) or _given_name(run).startswith(reference),
-    )
-    for fits in rules:
-        found = [run for run in runs if fits(run)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = "\n  ".join(run.name for run in found[-10:])
-            raise DataError(f"{reference!r} means {len(found)} runs; give more of the name, or a path:\n  {names}")
+    taken = {run.name for run in runs}
+    names = [(_names(run, taken), run) for run in reversed(runs)]  # the newest first
+    for parts in (slice(0, 1), slice(1, 3)):  # a folder's name goes first
+        if exact := [run for each, run in names if reference in each[parts]]:
+            return exact[0]
+    found = [(each[-1], run) for each, run in names if any(name.startswith(reference) for name in each)]
+    if len({given for given, _ in found}) == 1:
+        return found[0][1]
+    if found:
+        shown = "\n  ".join(run.name for _, run in reversed(found[:10]))
+        raise DataError(f"{reference!r} means {len(found)} runs; give more of the name, or a path:\n  {shown}")
     if not runs:
         raise DataError(f"no run {reference!r}: there are no runs in {runs_dir}")
-    hint = nearest(reference, [run.name for run in runs] + [_given_name(run) for run in runs])
+    hint = nearest(reference, [name for each, _ in names for name in each])
     raise DataError(f"no run {reference!r} in {runs_dir}{hint}")
 
 
-def _given_name(run: Run) -> str:
-    """Return the folder's name without its time."""
-    return re.sub(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_", "", run.name)
+def _names(run: Run, taken: Collection[str]) -> tuple[str, str, str]:
+    """Return the folder's name, the same without its time, and the name that the run was given."""
+    without_time = TIME.sub("", run.name)
+    stem, number = _numbered(run.name, taken)
+    if number > 1:  # a second cnn of that second, or the first that somebody called cnn-2?
+        settings: dict[str, Any] = {}
+        with suppress(DataError):
+            settings = run.settings
+        if _folder_name(str(settings.get("name") or "")) != without_time:
+            return run.name, without_time, TIME.sub("", stem)
+    return run.name, without_time, without_time
 
 
 def _table(path: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a CSV file that ``files.write_csv`` wrote; ``text`` columns stay exact strings (``NA``, ``001``)."""
     import pandas as pd
 
-    from imgcls.files import read_csv
+    frame = pd.DataFrame(_rows(path))
+    try:
+        return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame.columns if name not in text})
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
 
-    frame = pd.DataFrame(read_csv(path))
-    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame.columns if name not in text})
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file that ``files.write_csv`` wrote.
+
+    Raises:
+        DamagedError: it is cut short, or no such file.
+    """
+    try:
+        rows = read_csv(path)
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"{path} is damaged: not UTF-8 text") from error
+    except IndexError as error:
+        raise DamagedError(f"{path} is damaged: it is empty") from error
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: a row has too few or too many values") from error
+    except (OSError, csv.Error) as error:
+        raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() not in (b"\n", b"\r"):
+            raise DamagedError(f"{path} is damaged: its last row is cut short")
+    return rows
 
 
 def _alive(record: dict[str, Any]) -> bool:

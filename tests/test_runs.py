@@ -6,7 +6,7 @@ import pytest
 
 from imgcls import runs
 from imgcls.errors import DataError, RunError
-from imgcls.runs import Run, create_run, find_run, list_runs
+from imgcls.runs import Run, check_writable, create_run, find_run, list_runs
 
 NOON = datetime.fromisoformat("2026-11-21 12:00:00")
 JANUARY, FEBRUARY = (datetime.fromisoformat(f"2026-0{month}-01") for month in (1, 2))
@@ -67,6 +67,58 @@ def test_an_ambiguous_reference_names_the_runs(tmp_path):
         find_run("cnn", tmp_path)
 
 
+def test_a_name_that_several_runs_share_means_the_newest(tmp_path):
+    start(tmp_path, "cnn", JANUARY)
+    newest = start(tmp_path, "cnn", FEBRUARY)
+    assert find_run("cnn", tmp_path).folder == find_run("cn", tmp_path).folder == newest.folder
+
+
+def test_a_repeat_within_one_second_is_the_newest_too_but_not_a_run_that_is_called_so(tmp_path):
+    first, second = (start(tmp_path, "cnn") for _ in "12")
+    assert find_run("cnn", tmp_path).folder == second.folder
+    second.path(runs.RESOLVED).write_text("name: cnn-2\n")
+    assert find_run("cnn", tmp_path).folder == first.folder
+    assert find_run("cnn-2", tmp_path).folder == second.folder
+
+
+def test_no_name_is_no_run(tmp_path):
+    start(tmp_path, "cnn")
+    with pytest.raises(DataError, match="empty name"):
+        find_run("", tmp_path)
+
+
+def test_runs_of_one_second_are_listed_in_the_order_they_were_made(tmp_path):
+    made = [start(tmp_path, "n") for _ in range(11)]
+    assert [run.name for run in list_runs(tmp_path)] == [run.name for run in made]
+    assert find_run("latest", tmp_path).folder == made[-1].folder
+
+
+def test_runs_of_one_second_with_different_names_are_listed_by_when_they_were_written(tmp_path):
+    made = [start(tmp_path, name) for name in ("z", "resnet-50", "a")]
+    for age, run in enumerate(made):
+        os.utime(run.path(runs.STATUS), (1e9 + age, 1e9 + age))
+    assert [run.name for run in list_runs(tmp_path)] == [run.name for run in made]
+
+
+@pytest.mark.parametrize("inside", ["", "deep/er"])
+def test_a_runs_folder_that_is_a_file_is_called_so_and_nothing_is_made(tmp_path, inside):
+    (tmp_path / "file").write_text("")
+    for make in (lambda folder: create_run(folder, "cnn"), check_writable):
+        with pytest.raises(RunError, match="file is a file"):
+            make(tmp_path / "file" / inside)
+
+
+def test_a_runs_folder_need_not_exist_to_be_writable_and_is_not_made(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_runs_folder_that_must_not_be_written_to_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(RunError, match="must not be written to"):
+        check_writable(tmp_path / "runs")
+
+
 def test_an_unknown_reference_gets_the_nearest_name(tmp_path):
     start(tmp_path, "resnet")
     with pytest.raises(DataError, match="did you mean resnet"):
@@ -102,7 +154,7 @@ def test_a_folder_without_a_status_never_began(tmp_path):
     assert Run(tmp_path).status.state == "interrupted"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", '{"state"'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", '{"state"', "{}", '{"accuracy": 0.5}'])
 def test_a_damaged_file_is_called_so(tmp_path, text):
     run = Run(tmp_path)
     run.path(runs.METRICS).write_text(text)
@@ -123,6 +175,54 @@ def test_a_run_without_a_result_says_its_state(tmp_path):
     run.set_status("failed", "out of memory")
     with pytest.raises(DataError, match=r"no metrics\.json: the run is failed"):
         _ = run.metrics
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [(runs.TIMINGS, '{"total": "x"}'), (runs.ENVIRONMENT, '{"device": 3}'), (runs.METRICS, '{"classes": 3}')],
+)
+def test_a_value_of_another_kind_is_damage(tmp_path, file, text):
+    run = Run(tmp_path)
+    run.path(file).write_text(text)
+    with pytest.raises(DataError, match=r"damaged: (no|a wrong) \w+$"):
+        _ = getattr(run, file.removesuffix(".json"))
+
+
+def test_a_completed_run_without_a_result_is_called_marked_completed(tmp_path):
+    with pytest.raises(DataError, match=r"has no metrics\.json, though the run is marked completed"):
+        _ = start(tmp_path, "cnn").metrics
+
+
+def test_the_manifest_has_a_row_an_image(tmp_path):
+    run = Run(tmp_path)
+    run.path(runs.MANIFEST).write_text("path,label,split,sha256\na.png,'=cat,test,00\n")
+    assert run.manifest == [{"path": "a.png", "label": "=cat", "split": "test", "sha256": "00"}]
+    assert run.manifest is run.manifest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "path\na.png\n",
+        "path,label,split,sha256\na.png,cat\n",
+        "path,label,split,sha256\na.png,cat,test,0",
+        "\udcff\n",
+    ],
+)
+def test_a_cut_manifest_is_damaged_in_words_of_its_own(tmp_path, text):
+    run = Run(tmp_path)
+    run.path(runs.MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match="damaged") as caught:
+        _ = run.manifest
+    assert "zip()" not in str(caught.value)
+
+
+def test_a_cut_history_is_damaged(tmp_path):
+    run = Run(tmp_path)
+    run.path(runs.HISTORY).write_text("epoch,loss\n1\n")
+    with pytest.raises(DataError, match=r"history\.csv is damaged"):
+        _ = run.history
 
 
 def test_history_and_predictions_are_tables_of_numbers_and_exact_names(tmp_path):
