@@ -7,8 +7,8 @@ from run_folders import make_run, make_unfinished
 
 from imgcls import runs
 from imgcls.comparison import compare, markdown_cell, to_csv, to_json, to_markdown
-from imgcls.errors import DataError
 from imgcls.files import read_csv, write_csv, write_json
+from imgcls.runs import Run
 
 
 def row(rows, key):
@@ -93,11 +93,14 @@ def test_the_same_images_at_another_place_are_the_same(tmp_path):
     assert compare([first, second]).notes == ()
 
 
-def test_other_training_images_are_no_hindrance(tmp_path):
+def test_more_training_images_are_a_hindrance_for_times_alone(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
     with second.path(runs.MANIFEST).open("a") as file:
         file.write("more.png,cat,train,99\n")
-    assert compare([first, second]).notes == ()
+    (note,) = compare([first, second]).notes
+    assert note == (
+        f"times are not comparable: {first.name} has 30 test, 1 train images; {second.name} has 30 test, 2 train images"
+    )
 
 
 def test_images_that_cannot_be_checked_are_not_compared(tmp_path):
@@ -159,11 +162,56 @@ def test_a_run_that_has_nothing_takes_part_too(tmp_path):
     assert settings_of(comparison) == {"batch": (64, None, 1)}
 
 
-def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
-    run = make_run(tmp_path)
-    run.path(runs.METRICS).write_text('{"accuracy": 0.')
-    with pytest.raises(DataError, match=r"metrics\.json is damaged"):
-        compare([run, run])
+@pytest.mark.parametrize(
+    ("file", "state"),
+    [(runs.METRICS, "damaged"), (runs.STATUS, "damaged"), (runs.RESOLVED, "completed"), (runs.TIMINGS, "completed")],
+)
+def test_a_damaged_run_is_a_column_with_a_note_that_names_the_file(tmp_path, file, state):
+    good, bad = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    bad.path(file).write_text('{"accuracy": 0.')
+    comparison = compare([good, bad])
+    assert [run.state for run in comparison.runs] == ["completed", state]
+    (note,) = comparison.notes
+    assert f"{bad.path(file)} is damaged" in note
+    assert row(comparison.metrics, "accuracy").values[0] == 20 / 30
+
+
+def test_a_manifest_that_is_cut_makes_results_and_times_not_comparable(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, wrong=5)
+    second.path(runs.MANIFEST).write_text("path,label\n1")
+    comparison = compare([first, second])
+    assert f"the manifest.csv of {second.name} is damaged" in comparison.notes[0]
+    assert row(comparison.metrics, "accuracy").best == ()
+
+
+def test_a_completed_run_whose_result_is_gone_is_called_so(tmp_path):
+    run = make_run(tmp_path, "a")
+    run.path(runs.METRICS).unlink()
+    assert compare([run, make_run(tmp_path, "b")]).notes == (f"{run.name} is marked completed but has no metrics.json",)
+
+
+def test_two_runs_of_one_name_in_other_folders_do_not_hide_each_other(tmp_path):
+    first = make_run(tmp_path / "x", "a")
+    second = make_run(tmp_path / "y", "b", overrides={"loss": "mean_squared_error"}, device="H200")
+    second = Run(second.folder.rename(tmp_path / "y" / first.name))
+    notes = compare([first, second]).notes
+    assert [note.partition(":")[0] for note in notes] == ["losses are not comparable", "times are not comparable"]
+
+
+def test_times_of_other_data_have_no_best(tmp_path):
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", images="other", seconds=1.0)])
+    assert comparison.notes[1].startswith("times are not comparable")
+    assert row(comparison.timings, "total_seconds").best == ()
+
+
+def test_times_at_another_resolution_have_no_best(tmp_path):
+    overrides = {"resolution": 16}
+    comparison = compare([make_run(tmp_path, "a"), make_run(tmp_path, "b", overrides=overrides, seconds=1.0)])
+    (note,) = comparison.notes
+    assert "has resolution [8, 8]" in note
+    assert "has resolution [16, 16]" in note
+    assert not row(comparison.timings, "total_seconds").comparable
+    assert row(comparison.metrics, "accuracy").comparable
 
 
 def test_json_is_strict_and_whole(tmp_path):
@@ -186,5 +234,6 @@ def test_csv_has_a_column_a_run_with_exact_values(tmp_path):
 def test_markdown_marks_the_best_and_shows_text_as_it_is(tmp_path):
     text = to_markdown(compare([make_run(tmp_path, "a_b"), make_run(tmp_path, "c", right=25, wrong=5)]))
     assert "| accuracy | 0.6667 | **0.8333** |" in text
-    assert r"a\_b" in text
+    assert "a_b" in text
+    assert markdown_cell("macro_f1 _x_ a_") == r"macro_f1 \_x\_ a\_"
     assert markdown_cell("a|b\n<i>[x]") == r"a\|b \<i\>\[x\]"

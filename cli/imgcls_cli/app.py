@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
@@ -43,6 +44,8 @@ app = typer.Typer(
 )
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the package's __init__ tells why
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every error of every command ends here."""
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in given
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown, not a crash
         with suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -89,6 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the boundary
         return _report(error, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where stdout or stderr is closed, before a file gets its number and what is printed."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _report(error: Exception, *, debug: bool) -> int:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["emit", "err", "one_format", "out", "plain", "safe", "warn"]
+__all__ = ["emit", "err", "one_format", "one_line", "out", "plain", "safe", "warn"]
 
 PIPE_COLUMNS = 200  # into a file or pipe nothing needs to be cut
 
@@ -23,32 +24,36 @@ class _ProgressConsole(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _width(*, is_terminal: bool) -> int | None:
+def _width(stream: TextIO | None) -> int | None:
+    is_terminal = stream is not None and stream.isatty()
     return None if is_terminal or os.environ.get("COLUMNS", "").isdecimal() else PIPE_COLUMNS
 
 
-out = Console(width=_width(is_terminal=sys.stdout.isatty()), highlight=False, markup=False, emoji=False)
-err = _ProgressConsole(
-    stderr=True, width=_width(is_terminal=sys.stderr.isatty()), highlight=False, markup=False, emoji=False
-)
+out = Console(width=_width(sys.stdout), highlight=False, markup=False, emoji=False)
+err = _ProgressConsole(stderr=True, width=_width(sys.stderr), highlight=False, markup=False, emoji=False)
 
 
 def safe(text: str) -> str:
-    r"""Return text without what a terminal would obey: control characters become ``\x1b``."""
+    r"""Return text without what a terminal would obey: control characters become ``\x1b``; line breaks stay."""
     return "".join(
         character if character.isprintable() or character in "\n\t " else character.encode("unicode_escape").decode()
         for character in text
     )
 
 
+def one_line(text: str) -> str:
+    r"""Return text from data as it can stand in one line: a line break in it becomes ``\n``."""
+    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def plain(text: object, style: str = "") -> Text:
-    """Return text from data as a table's cell."""
-    return Text(safe(str(text)), style=style)
+    """Return text from data as a table's cell, or a line."""
+    return Text(one_line(str(text)), style=style)
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
-    err.print(Text(f"warning: {safe(text)}", style="yellow"), soft_wrap=True)
+    err.print(Text(f"warning: {one_line(text)}", style="yellow"), soft_wrap=True)
 
 
 def emit(text: str) -> None:

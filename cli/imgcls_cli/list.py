@@ -44,7 +44,7 @@ def list_runs(
     """
     from imgcls.files import csv_text, strict_json
     from imgcls.runs import list_runs as find_runs
-    from imgcls_cli.console import emit, err, one_format, out
+    from imgcls_cli.console import emit, err, one_format, out, plain
 
     chosen = one_format(json=json, csv=csv, markdown=markdown)
     records = [_record(run) for run in find_runs(runs_dir) if tag is None or tag in _tags(run)]
@@ -57,8 +57,10 @@ def list_runs(
         emit(_markdown(records))
     elif records:
         out.print(_table(records, narrow=out.width < 90))
-    else:
-        err.print(f"no runs in {runs_dir}" + (f" with the tag {tag}" if tag else ""), soft_wrap=True)
+    if not runs_dir.is_dir():
+        err.print(plain(f"there is no folder {runs_dir}"), soft_wrap=True)
+    elif not records and not chosen:
+        err.print(plain(f"no runs in {runs_dir}" + (f" with the tag {tag}" if tag else "")), soft_wrap=True)
 
 
 def _record(run: Run) -> dict[str, Any]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from imgcls.observer import Observer
+from imgcls.wording import counted
+from imgcls_cli.console import plain
+from imgcls_cli.signals import forget_received, raise_received, signal_name
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from imgcls.backend import Device
     from imgcls.data import Dataset
     from imgcls.runs import Run
@@ -19,30 +24,57 @@ if TYPE_CHECKING:
 
 __all__ = ["TerminalObserver"]
 
-_HEADER = f"{'epoch':>9}  {'loss':>7} {'accuracy':>8}  {'val loss':>8} {'val acc':>7}  {'lr':>8} {'time':>6}"
+# 56 columns
+_HEADER = f"{'epoch':>9} {'loss':>7} {'acc':>6} {'val loss':>8} {'val acc':>7} {'lr':>7} {'time':>6}"
+
+
+@dataclass(frozen=True)
+class _Narrower:
+    """Leaves room for the ``^C`` that terminals echo: if it wrapped, another line would be erased."""
+
+    inner: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        return console.render(self.inner, options.update(width=max(options.max_width - 3, 10)))
+
+
+class _Bar(Progress):
+    def get_renderable(self) -> RenderableType:
+        return _Narrower(super().get_renderable())
 
 
 class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
-    """Writes progress to a console (that of stderr); a bar only where it is a terminal."""
+    """Writes progress to a console (that of stderr); a bar only where it is a terminal.
 
-    def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    No bar is live between phases: its thread would draw on a stderr that points elsewhere while TensorFlow loads.
+    """
 
+    def __init__(self, console: Console, *, nothing_yet: str = "") -> None:
         self.console = console
-        self.epochs = 0
-        self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"), console=console, transient=True, disable=not console.is_terminal,
+        self.nothing_yet = nothing_yet  # what an interrupt leaves that came before a run; by default, that it did
+        self.epochs = self.finished = 0
+        self.run: Run | None = None
+        self.bar = _Bar(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[figures]}"),
+            console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self.task: Any = None
         self.told = time.monotonic()
 
     def __enter__(self) -> Self:
-        self.bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        forget_received()
+        self._clear()
+        if name := signal_name(error):
+            self.say(self._interrupted(name))
+
+    def _interrupted(self, by: str) -> str:
+        if self.run is not None:
+            return f"interrupted ({by}): {self.run.folder} keeps {counted(self.finished, 'finished epoch')}"
+        return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
 
     def preparing(self, done: int, total: int) -> None:
         if self.task is None:
@@ -59,9 +91,11 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.say(f"data      {sizes}; {len(dataset.classes)} classes; {height}x{width}x{channels}")
         for finding in dataset.findings:
             self.warn(finding.message)
+        if self.console.is_terminal:
+            self.say("starting TensorFlow")
 
     def started(self, spec: Spec, run: Run, device: Device, params: int) -> None:
-        self.epochs = spec.epochs
+        self.epochs, self.run = spec.epochs, run
         gpu = f"; {device.note}" if device.note else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
         self.say(f"network   {params:,} parameters")
@@ -69,34 +103,50 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.say(_HEADER)
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
-        self._advance(f"epoch {epoch}", step, steps, f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+        raise_received()
+        self._advance(f"epoch {epoch}", step, steps, f"loss {_loss(loss)} acc {accuracy:.4f}")
 
     def epoch(self, row: EpochRow) -> None:
         self._clear()
-        val_loss = "" if row.val_loss is None else f"{row.val_loss:.4f}"
-        val_accuracy = "" if row.val_accuracy is None else f"{row.val_accuracy:.4f}"
+        self.finished += 1
+        seconds = f"{row.seconds:.1f}s" if row.seconds < 1000 else f"{row.seconds:.0f}s"
         self.say(
-            f"{row.epoch:>4}/{self.epochs:<4}  {row.loss:7.4f} {row.accuracy:8.4f}  {val_loss:>8} {val_accuracy:>7}  "
-            f"{row.lr:8.2g} {row.seconds:5.1f}s"
+            f"{row.epoch:>4}/{self.epochs:<4} {_loss(row.loss):>7} {row.accuracy:6.4f} {_loss(row.val_loss):>8} "
+            f"{'' if row.val_accuracy is None else f'{row.val_accuracy:.4f}':>7} {row.lr:7.2g} {seconds:>6}"
         )
 
     def evaluating(self, split: str, images: int) -> None:
+        self._clear()
         self.say(f"evaluating on {images:,} images ({split})")
 
     def say(self, text: str) -> None:
         """Print one line as it is: no markup, no highlighting."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._print(text)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"warning: {text}", markup=False, highlight=False, style="yellow", soft_wrap=True)
+        self._print(f"warning: {text}", "yellow")
+
+    def _print(self, text: str, style: str = "") -> None:
+        self.console.print(plain(text, style), soft_wrap=True)
 
     def _advance(self, description: str, done: int, total: int, figures: str = "") -> None:
         if self.task is None:
             self.task = self.bar.add_task(description, total=total, figures=figures)
+            if self.console.is_terminal:
+                self.bar.start()
         self.bar.update(self.task, description=description, completed=done, total=total, figures=figures)
 
     def _clear(self) -> None:
         if self.task is not None:
+            if self.console.is_terminal:
+                self.bar.stop()
             self.bar.remove_task(self.task)
             self.task = None
+
+
+def _loss(value: float | None) -> str:
+    """Return a loss in at most 7 columns."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if value < 100 else f"{value:.1e}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgcls import runs
+from imgcls.errors import DataError
+from imgcls.runs import DamagedError
+from imgcls.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +26,7 @@ def print_summary(run: Run, console: Console) -> None:
     """Print a run: splits, device, time, result, warnings, files; of an unfinished one what there is."""
     summary = summarize_run(run)
     _line(console, "run", summary["name"], "bold")
-    state = summary["state"] + (f": {summary['message']}" if summary["message"] else "")
+    state = summary["state"] + (f": {' '.join(summary['message'].split())}" if summary["message"] else "")
     _line(console, "state", state, "green" if summary["state"] == "completed" else "yellow")
     if summary["splits"]:
         _line(console, "images", ", ".join(f"{count:,} {split}" for split, count in summary["splits"].items()))
@@ -31,9 +34,13 @@ def print_summary(run: Run, console: Console) -> None:
         _line(console, "device", summary["device"])
     if summary["seconds"] is not None:
         epochs = summary["metrics"].get("epochs_run")
-        _line(console, "time", duration(summary["seconds"]) + (f" for {_count(epochs, 'epoch')}" if epochs else ""))
+        _line(console, "time", duration(summary["seconds"]) + (f" for {counted(epochs, 'epoch')}" if epochs else ""))
     if summary["metrics"]:
         print_result(summary["metrics"], console)
+    else:
+        _line(console, "epochs", f"{summary['epochs_done']:,} finished")
+    for damage in summary["damaged"]:
+        _line(console, "warning", damage, "yellow")
     _line(console, "files", f"in {summary['folder']}: {', '.join(summary['files'])}")
 
 
@@ -56,7 +63,7 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
     if metrics["loss"] is not None:
         _line(console, "loss", f"{metrics['loss']:.4f}")
     for index, score in enumerate(worst_classes(metrics)):
-        detail = f"F1 {score.f1:.3f}, recall {score.recall:.3f}, {_count(score.support, 'image')}"
+        detail = f"F1 {score.f1:.3f}, recall {score.recall:.3f}, {counted(score.support, 'image')}"
         _line(console, "" if index else "worst", f"{_short(score.name)}  {detail}")
     for index, confusion in enumerate(most_frequent_confusions(metrics)):
         pair = f"{_short(confusion.true)} taken for {_short(confusion.predicted)}"
@@ -66,20 +73,36 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
 
 
 def summarize_run(run: Run) -> dict[str, Any]:
-    """Return what ``show`` tells of a run, as plain values; what an unfinished run lacks is empty."""
-    status = run.status
-    timings = _had(run, runs.TIMINGS) and run.timings
+    """Return what ``show`` tells of a run, as plain values; what an unfinished run lacks is empty.
+
+    A file that is damaged counts as lacking; ``damaged`` says so.
+    """
+    damaged: list[str] = []
+
+    def read(part: Callable[[Run], Any], empty: Any) -> Any:
+        try:
+            return part(run)
+        except DamagedError as error:
+            damaged.append(str(error))
+        except DataError:
+            pass
+        return empty
+
+    status = read(lambda run: run.status, runs.Status("damaged"))
+    timings = read(lambda run: run.timings, {})
     return {
         "name": run.name,
         "folder": str(run.folder),
         "state": status.state,
         "message": status.message,
-        "splits": _split_sizes(run),
-        "device": _device(run),
-        "seconds": (timings or {}).get("total"),
-        "timings": timings or {},
-        "metrics": run.metrics if _had(run, runs.METRICS) else {},
+        "splits": read(_split_sizes, {}),
+        "device": read(_device, ""),
+        "seconds": timings.get("total"),
+        "timings": timings,
+        "epochs_done": read(lambda run: run.epochs_done, 0),
+        "metrics": read(lambda run: run.metrics, {}),
         "files": sorted(path.name for path in run.folder.iterdir() if not path.name.startswith(".")),
+        "damaged": list(dict.fromkeys(damaged)),
     }
 
 
@@ -92,25 +115,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _had(run: Run, file: str) -> bool:
-    return run.path(file).is_file()
-
-
 def _split_sizes(run: Run) -> dict[str, int]:
-    from imgcls.errors import DataError
-    from imgcls.files import read_csv
-
-    if not _had(run, runs.MANIFEST):
-        return {}
-    try:
-        return dict(Counter(row["split"] for row in read_csv(run.path(runs.MANIFEST))))
-    except (OSError, ValueError, LookupError) as error:
-        raise DataError(f"{run.path(runs.MANIFEST)} is damaged: {error}") from error
+    return dict(Counter(row["split"] for row in run.manifest))
 
 
 def _device(run: Run) -> str:
-    if not _had(run, runs.ENVIRONMENT):
-        return ""
     device = run.environment.get("device") or {}
     threads = f", {device['threads']} threads" if device.get("threads") else ""
     precision = run.environment.get("precision")
@@ -132,7 +141,3 @@ def _line(console: Console, label: str, text: str, style: str = "") -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= NAME_COLUMNS else name[: NAME_COLUMNS - 1] + "…"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

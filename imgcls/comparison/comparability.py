@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import filecmp
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls.errors import DataError
-from imgcls.files import read_csv
-from imgcls.runs import MANIFEST, METRICS, Run
+from imgcls.runs import MANIFEST, METRICS, DamagedError, Run
 from imgcls.settings import flatten
 
-__all__ = ["loss_notes", "result_notes", "time_notes", "what_there_is"]
+__all__ = ["damage_of", "loss_notes", "result_notes", "time_notes", "what_there_is"]
 
 CROSS_ENTROPY = ("auto", "categorical_crossentropy", "sparse_categorical_crossentropy")
 
@@ -48,6 +46,9 @@ def _image_difference(first: Run, second: Run, split: str) -> str | None:
         return f"may have other {split} images: {missing[0]} has no {MANIFEST}"
     if filecmp.cmp(ours, theirs, shallow=False):  # the usual case, and much faster than reading rows
         return None
+    for run in (first, second):
+        if damage_of(run, lambda run: run.manifest):
+            return f"may have other {split} images: the {MANIFEST} of {run.name} is damaged"
     images, others = (Counter(_evaluated(run, split)) for run in (first, second))
     if images == others:
         return None
@@ -57,23 +58,26 @@ def _image_difference(first: Run, second: Run, split: str) -> str | None:
 
 def _evaluated(run: Run, split: str) -> Iterable[tuple[str, str]]:
     """Return content and label of each image of a split; paths may differ where the data was moved."""
-    try:
-        return [(row["sha256"], row["label"]) for row in read_csv(run.path(MANIFEST)) if row["split"] == split]
-    except (OSError, ValueError, LookupError, csv.Error) as error:
-        raise DataError(f"{run.path(MANIFEST)} is damaged: {error}") from error
+    return ((row["sha256"], row["label"]) for row in run.manifest if row["split"] == split)
 
 
 def loss_notes(
     runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]], settings: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    kinds = {
-        run.name: _loss_kind(given)
+    """Say why losses must not be held against each other: they measure different things."""
+    kinds = [
+        (run.name, _loss_kind(given))
         for run, each, given in zip(runs, metrics, settings, strict=True)
         if each.get("loss") is not None and given
-    }
-    if len(set(kinds.values())) <= 1:
+    ]
+    return _differing("losses are not comparable", "has", kinds)
+
+
+def _differing(what: str, verb: str, found: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one note where what was found of the runs is not the same; two runs may have one name."""
+    if len({text for _, text in found}) <= 1:
         return []
-    return [f"losses are not comparable: {'; '.join(f'{name} has {kind}' for name, kind in kinds.items())}"]
+    return [f"{what}: {'; '.join(f'{name} {verb} {text}' for name, text in found)}"]
 
 
 def _loss_kind(settings: Mapping[str, Any]) -> str:
@@ -93,11 +97,17 @@ def _is_penalty(key: str) -> bool:
     return key.rpartition(".")[2] in ("l1", "l2")
 
 
-def time_notes(runs: Sequence[Run]) -> list[str]:
-    devices = {run.name: _device(run) for run in runs if run.path(METRICS).is_file()}
-    if len(set(devices.values())) <= 1:
-        return []
-    return [f"times are not comparable: {'; '.join(f'{name} ran on {device}' for name, device in devices.items())}"]
+def time_notes(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]], of_results: Sequence[str] = ()) -> list[str]:
+    """Say why times must not be held against each other: other devices, counts of images, resolutions, or data."""
+    finished = [(run, given) for run, given in zip(runs, settings, strict=True) if run.path(METRICS).is_file()]
+    what = "times are not comparable"
+    sizes = [(run.name, str(given["resolution"])) for run, given in finished if given.get("resolution")]
+    notes = [
+        *_differing(what, "ran on", [(run.name, _device(run)) for run, _ in finished]),
+        *_differing(what, "has resolution", sizes),
+        *_differing(what, "has", _image_counts([run for run, _ in finished])),
+    ]
+    return notes or ([f"{what} either: the data is not the same"] if of_results else [])
 
 
 def _device(run: Run) -> str:
@@ -106,11 +116,33 @@ def _device(run: Run) -> str:
     return f"{device.get('name', 'an unknown device')}{threads}"
 
 
+def _image_counts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return name and images of each part, of the runs that say it; nothing where all have one manifest."""
+    known = [run for run in runs if run.path(MANIFEST).is_file()]
+    if all(filecmp.cmp(known[0].path(MANIFEST), run.path(MANIFEST), shallow=False) for run in known[1:]):
+        return []
+    found = []
+    for run in known:
+        if not damage_of(run, lambda run: run.manifest):
+            counts = sorted(Counter(row["split"] for row in run.manifest).items())
+            found.append((run.name, f"{', '.join(f'{count:,} {split}' for split, count in counts)} images"))
+    return found
+
+
 def what_there_is(run: Run, read: Callable[[Run], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return what a run has, nothing where it did not come so far; what is damaged still is an error."""
+    """Return what a run has; nothing where it did not come so far, or the file is damaged (see ``damage_of``)."""
     try:
         return read(run)
-    except DataError as error:
-        if isinstance(error.__cause__, FileNotFoundError) or error.__cause__ is None:
-            return {}
-        raise
+    except DataError:
+        return {}
+
+
+def damage_of(run: Run, read: Callable[[Run], object]) -> str:
+    """Return what is wrong with a file of a run; an empty string where nothing is, or it is not there."""
+    try:
+        read(run)
+    except DamagedError as error:
+        return str(error)
+    except DataError:
+        return ""
+    return ""

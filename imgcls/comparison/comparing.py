@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgcls.comparison.comparability import loss_notes, result_notes, time_notes, what_there_is
-from imgcls.runs import Run
+from imgcls.comparison.comparability import damage_of, loss_notes, result_notes, time_notes, what_there_is
+from imgcls.runs import METRICS, Run
 from imgcls.settings import align
 
 __all__ = ["METRIC_ROWS", "Column", "Comparison", "Row", "compare"]
@@ -76,33 +76,47 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Hold runs against each other; those that did not finish take part with what they have.
-
-    Raises:
-        DataError: a file of a run is damaged.
-    """
+    """Hold runs against each other; those that did not finish, or are damaged, take part with what they have."""
     columns = tuple(_column(run) for run in runs)
     metrics = [what_there_is(run, lambda run: run.metrics) for run in runs]
     settings = [what_there_is(run, lambda run: run.settings) for run in runs]
     of_results, of_losses = result_notes(runs, metrics), loss_notes(runs, metrics, settings)
-    of_times = time_notes(runs)
-    unfinished = [
-        f"{column.name} is {column.state}{': ' + column.message if column.message else ''}; it has no result"
-        for column, values in zip(columns, metrics, strict=True)
-        if not values
-    ]
+    of_times = time_notes(runs, settings, of_results)
+    unfinished = [_without_result(column) for column, values in zip(columns, metrics, strict=True) if not values]
+    damage = [text for run in runs for text in _damage(run)]
     return Comparison(
         runs=columns,
         metrics=tuple(_metric_rows(metrics, comparable=not of_results, losses_comparable=not of_results + of_losses)),
         settings=tuple(_setting_rows(settings)),
         timings=tuple(_timing_rows([_timings(run) for run in runs], comparable=not of_times)),
-        notes=(*of_results, *of_losses, *of_times, *unfinished),
+        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *filter(None, unfinished), *damage))),
     )
 
 
 def _column(run: Run) -> Column:
+    if damage := damage_of(run, lambda run: run.status) or damage_of(run, lambda run: run.metrics):
+        return Column(run.name, str(run.folder), "damaged", damage)
     status = run.status
     return Column(run.name, str(run.folder), status.state, status.message)
+
+
+def _without_result(column: Column) -> str:
+    if column.state == "damaged":
+        return ""  # the damage has a note of its own
+    if column.state == "completed":
+        return f"{column.name} is marked completed but has no {METRICS}"
+    return f"{column.name} is {column.state}{': ' + column.message if column.message else ''}; it has no result"
+
+
+def _damage(run: Run) -> list[str]:
+    reads = (
+        lambda run: run.status,
+        lambda run: run.metrics,
+        lambda run: run.settings,
+        lambda run: run.timings,
+        lambda run: run.environment,
+    )
+    return [text for read in reads if (text := damage_of(run, read))]
 
 
 def _metric_rows(metrics: Sequence[Mapping[str, Any]], *, comparable: bool, losses_comparable: bool) -> list[Row]:

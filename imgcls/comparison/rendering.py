@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -51,7 +52,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 def markdown_cell(text: str) -> str:
     """Return text as one cell of a Markdown table that shows it as it is."""
-    escaped = "".join(f"\\{character}" if character in "\\|*_`[]<>" else character for character in text)
+    escaped = re.sub(r"[\\|*`\[\]<>]|\b_+|_+\b", lambda found: "".join(f"\\{each}" for each in found[0]), text)
     return " ".join(escaped.split())
 
 

@@ -1,6 +1,7 @@
 """Every error of every command ends in one place: a message, an exit code, no traceback."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -130,6 +131,27 @@ def test_a_closed_pipe_ends_in_silence():
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize(("closed", "arguments", "code"), [(">&-", "schema", 0), ("2>&-", "show x", 3)])
+def test_a_closed_stream_is_no_error(closed, arguments, code):
+    command = ["sh", "-c", f"exec {sys.executable} -m imgcls_cli {arguments} {closed}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_ctrl_c_while_modules_load_shows_no_traceback():
+    program = "import imgcls_cli; print(flush=True); from imgcls_cli.app import main; main()"
+    program = f"import sys; sys.argv[0] = 'imgcls'; {program}"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert b"Traceback" not in process.communicate(timeout=20)[1]
+    assert process.returncode == -signal.SIGINT
+
+
+def test_line_breaks_of_a_message_stay(failing):
+    assert failing(DataError("two\n  lines")).err == "error: two\n  lines\n"
 
 
 def test_no_arguments_show_the_help(imgcls):

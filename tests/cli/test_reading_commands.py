@@ -68,11 +68,51 @@ def test_a_damaged_run_does_not_hide_the_others(imgcls, runs_dir):
     assert sorted(states) == ["completed", "damaged", "damaged"]
 
 
-def test_no_runs_is_said_on_stderr_and_no_error(imgcls):
+def test_no_runs_is_said_on_stderr_and_no_error(imgcls, runs_dir):
+    runs_dir.mkdir()
     result = imgcls("list")
     assert (result.code, result.out) == (0, "")
     assert "no runs in" in result.err
     assert json.loads(imgcls("list", "--json").out) == []
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_runs_folder_that_is_not_there_is_said_on_stderr_and_no_error(imgcls, form):
+    result = imgcls("list", "--runs-dir", "nowhere", *form)
+    assert (result.code, result.err) == (0, "there is no folder nowhere\n")
+
+
+@pytest.mark.parametrize("file", [runs.TIMINGS, runs.ENVIRONMENT, runs.MANIFEST, runs.METRICS, runs.STATUS])
+@pytest.mark.parametrize("text", ["{", "[]", '{"device": 1, "total": "x"}'])
+def test_a_damaged_file_does_not_hide_the_rest_of_a_run(imgcls, runs_dir, file, text):
+    run = make_run(runs_dir)
+    run.path(file).write_text(text)
+    result = imgcls("show", "latest")
+    assert result.code == 0
+    assert f"{file} is damaged" in " ".join(result.out.split())
+    assert ("0.6667" in result.out) == (file != runs.METRICS)
+    assert json.loads(imgcls("show", "latest", "--json").out)["damaged"]
+
+
+def test_compare_shows_a_damaged_run_as_a_column_with_a_note(imgcls, runs_dir):
+    make_run(runs_dir, "a")
+    make_run(runs_dir, "b").path(runs.METRICS).write_text("{}")
+    result = imgcls("compare", "a", "b")
+    assert result.code == 0
+    assert "_b  (damaged)" in result.out
+    assert "metrics.json is damaged: no classes" in result.err
+
+
+def test_show_of_an_unfinished_run_says_how_many_epochs_it_has(imgcls, runs_dir):
+    make_unfinished(runs_dir).path(runs.HISTORY).write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    assert "epochs    2 finished" in imgcls("show", "half").out
+
+
+def test_a_line_break_in_a_class_name_is_shown_as_such(imgcls, runs_dir):
+    make_run(runs_dir, classes=("cat", "a\ndog", "bird"))
+    out = imgcls("show", "latest").out
+    assert r"a\ndog" in out
+    assert "\ndog" not in out
 
 
 def test_show_is_the_summary_of_a_run(imgcls, runs_dir):
@@ -189,6 +229,32 @@ def test_resolved_names_the_origin_of_every_value(imgcls, tmp_path):
     assert values["data.limit.train"] == {"value": 9, "origin": "-s"}
     assert origins["resolution"] == "from the data"
     assert origins["epochs"] == "default"
+
+
+def test_resolved_knows_the_name_and_the_loss_in_force(imgcls, tmp_path):
+    path = write_spec(tmp_path, "data: digits\n")
+    values = json.loads(imgcls("validate", path, "--json").out)["resolved"]
+    assert values["name"] == {"value": path.stem, "origin": "file name"}
+    assert values["loss"] == {"value": "sparse_categorical_crossentropy", "origin": "default"}
+
+
+def test_validate_lists_problems_as_json(imgcls, tmp_path):
+    path = write_spec(tmp_path, "data: digits\nbatsh: 3\n")
+    result = imgcls("validate", path, "--json", "-s", "epochs=0")
+    answer = json.loads(result.out)
+    message = "got 0; a whole number of at least 1 is accepted"
+    assert (result.code, answer["valid"]) == (2, False)
+    assert answer["problems"] == [
+        {"line": None, "column": None, "key": "epochs", "message": message, "origin": "-s"},
+        {"line": 2, "column": 1, "key": "batsh", "message": "unknown key; did you mean batch?", "origin": ""},
+    ]
+
+
+def test_validate_tells_in_json_that_there_is_no_such_file(imgcls, tmp_path):
+    result = imgcls("validate", tmp_path / "nowhere.yaml", "--json")
+    (problem,) = json.loads(result.out)["problems"]
+    assert (result.code, problem["line"]) == (2, None)
+    assert "cannot read" in problem["message"]
 
 
 def test_resolved_is_a_table(imgcls, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_folders import make_run
 
 from imgcls.runs import Run
 
@@ -61,7 +62,16 @@ def test_evaluate_prints_the_stored_figures_and_writes_them_where_told(imgcls, t
     stored = Run(folder).metrics
     assert printed == {key: stored[key] for key in printed}
     assert (tmp_path / "again" / "predictions.csv").read_bytes() == (Path(folder) / "predictions.csv").read_bytes()
-    assert imgcls("evaluate", folder, "--split", "tset").code == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--split", "tset"], "did you mean test?"), (["--split", "test", "--data", "x"], "one of the two at a time")],
+)
+def test_evaluate_refuses_a_part_that_cannot_be_before_it_looks_for_the_run(imgcls, options, message):
+    done = imgcls("evaluate", "nowhere", *options)
+    assert done.code == 2
+    assert message in done.err
 
 
 def test_a_result_that_means_nothing_is_exit_4_under_strict_with_the_folder_on_stdout(imgcls, tmp_path):
@@ -105,13 +115,41 @@ def endless_run(folder):
 def test_a_signal_ends_the_run_in_order(number, code, tmp_path):
     with endless_run(tmp_path / "runs") as process:
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     (folder,) = (tmp_path / "runs").iterdir()
     assert process.returncode == code
     assert Run(folder).status.state == "interrupted"
     assert "Traceback" not in errors
-    assert len(Run(folder).history) >= 1
+    epochs = len(Run(folder).history)
+    assert epochs >= 1
+    name = signal.Signals(number).name
+    assert errors.splitlines()[-1].startswith(f"interrupted ({name}): {folder} keeps {epochs} finished epoch")
+
+
+def test_sigterm_ends_an_evaluation_in_order(imgcls, monkeypatch, tmp_path):
+    make_run(tmp_path / "runs")
+    monkeypatch.setattr("imgcls.experiment.evaluate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    done = imgcls("evaluate", "latest")
+    assert (done.code, done.out, done.err) == (143, "", "interrupted (SIGTERM): no result\n")
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_the_table_of_a_network_is_never_cut(imgcls_process, columns):
+    done = imgcls_process("model", QUICKSTART, COLUMNS=str(columns))
+    table = done.out.partition("parameters, ")[0].splitlines()[:-1]
+    assert max(map(len, table)) <= columns
+    assert "…" not in done.out
+    assert any(line.split()[1:3] == ["4x4x64", "18,432"] for line in table)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "model"])
+def test_help_names_arguments_alike_everywhere(imgcls, command):
+    usage = imgcls(command, "--help").out
+    assert ("RUN" if command == "evaluate" else "SPEC") in usage.partition("[OPTIONS]")[2].splitlines()[0]
 
 
 def test_a_killed_run_is_readable_and_marked_unfinished(imgcls, tmp_path):

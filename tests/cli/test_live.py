@@ -1,0 +1,110 @@
+"""What a terminal shows while a run goes."""
+
+import io
+import re
+import signal
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from imgcls.runs import Run
+from imgcls.training.loop import EpochRow
+from imgcls_cli import signals
+from imgcls_cli.live import TerminalObserver
+from imgcls_cli.signals import Ended
+
+DEVICE = SimpleNamespace(kind="cpu", name="a CPU", threads=2, note="")
+SPEC = SimpleNamespace(epochs=300, precision="float32")
+DATASET = SimpleNamespace(
+    splits={"train": range(2)}, images=SimpleNamespace(shape=(2, 8, 8, 1)), classes=("a", "b"), findings=()
+)
+
+
+def observed(*, terminal=True, width=60):
+    screen = io.StringIO()
+    return TerminalObserver(Console(file=screen, force_terminal=terminal, width=width)), screen
+
+
+def epoch(number, **values):
+    row = {"loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5, "lr": 0.001, "seconds": 1.0}
+    return EpochRow(epoch=number, **(row | values))
+
+
+def test_no_bar_is_live_between_phases():
+    observer, screen = observed()
+    with observer:
+        observer.preparing(1, 2)
+        assert observer.bar.live.is_started
+        observer.prepared(DATASET)
+        assert not observer.bar.live.is_started
+        assert "starting TensorFlow" in screen.getvalue()
+        observer.batch(1, 1, 2, 0.5, 0.5)
+        assert observer.bar.live.is_started
+        observer.epoch(epoch(1))
+        assert not observer.bar.live.is_started
+
+
+def test_without_a_terminal_there_is_neither_bar_nor_start_up():
+    observer, screen = observed(terminal=False)
+    with observer:
+        observer.preparing(1, 2)
+        observer.prepared(DATASET)
+        observer.batch(1, 1, 2, 0.5, 0.5)
+    assert "\x1b" not in screen.getvalue()
+    assert "TensorFlow" not in screen.getvalue()
+    assert screen.getvalue().count("\n") == 2
+
+
+def test_a_bar_leaves_room_for_the_ctrl_c_that_the_terminal_echoes():
+    observer, screen = observed(width=60)
+    with observer:
+        observer.batch(1, 1, 2, 0.5, 0.5)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    assert max(map(len, lines)) == 57
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"loss": 12345.678, "val_loss": 1e9}, {"val_loss": None, "val_accuracy": None}, {"seconds": 54321.0}]
+)
+def test_the_table_of_epochs_has_at_most_56_columns(values):
+    observer, screen = observed(terminal=False, width=200)
+    observer.started(SPEC, Run("r"), DEVICE, 10)
+    observer.epoch(epoch(300, lr=1.234e-05, **values))
+    header, row = screen.getvalue().splitlines()[-2:]
+    assert len(header) == len(row) == 56
+
+
+@pytest.mark.parametrize(("error", "name"), [(KeyboardInterrupt(), "SIGINT"), (Ended(15), "SIGTERM")])
+@pytest.mark.parametrize(("epochs", "kept"), [(1, "1 finished epoch"), (2, "2 finished epochs")])
+def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, epochs, kept):
+    observer, screen = observed()
+    with pytest.raises(type(error)), observer:
+        observer.started(SPEC, Run("r"), DEVICE, 10)
+        for number in range(1, epochs + 1):
+            observer.epoch(epoch(number))
+        observer.batch(9, 1, 2, 0.5, 0.5)
+        raise error
+    assert not observer.bar.live.is_started
+    assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}\n")
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Ended)])
+def test_a_signal_that_came_while_python_could_not_raise_ends_the_next_step(monkeypatch, number, error):
+    monkeypatch.setattr(signals, "_received", [number])
+    observer, _ = observed()
+    with pytest.raises(error), observer:
+        observer.batch(1, 1, 2, 0.5, 0.5)
+
+
+def test_an_interrupt_before_the_run_says_so():
+    observer, screen = observed()
+    with pytest.raises(KeyboardInterrupt), observer:
+        raise KeyboardInterrupt
+    assert screen.getvalue() == "interrupted before the run began\n"
+
+
+def test_text_from_data_stays_on_its_line():
+    observer, screen = observed(terminal=False)
+    observer.warn("a\nb \x1b[31m")
+    assert screen.getvalue() == "warning: a\\nb \\x1b[31m\n"
