@@ -14,11 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imgcls.catalog import find_run, list_runs
     from imgcls.comparison import Comparison, compare
     from imgcls.errors import ConsistencyError, DataError, DegenerateError, ImgclsError, RunError, SpecError
     from imgcls.experiment import Evaluation, evaluate, train
     from imgcls.observer import Observer
-    from imgcls.runs import Run, find_run, list_runs
+    from imgcls.runs import Run
     from imgcls.spec import LoadedSpec, Spec, load_spec
 
 __all__ = [
@@ -57,8 +58,8 @@ _HOMES = {
     "SpecError": "errors",
     "compare": "comparison",
     "evaluate": "experiment",
-    "find_run": "runs",
-    "list_runs": "runs",
+    "find_run": "catalog",
+    "list_runs": "catalog",
     "load_spec": "spec",
     "train": "experiment",
 }

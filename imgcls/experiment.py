@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from imgcls.models import ModelSummary
     from imgcls.training.loop import TrainingResult
 
-__all__ = ["Evaluation", "describe_network", "evaluate", "refuse_degenerate", "train"]
+__all__ = ["Evaluation", "describe_network", "evaluate", "refuse_degenerate", "require_free", "train"]
 
 
 def train(
@@ -235,7 +235,7 @@ def _load_other(
 ) -> Dataset:
     assert spec.resolution
     assert spec.color
-    return load_images(
+    dataset = load_images(
         path,
         classes=classes,
         resolution=spec.resolution,
@@ -245,6 +245,8 @@ def _load_other(
         on_bad_image=spec.data.on_bad_image,
         progress=observer.preparing,
     )
+    observer.prepared(dataset)
+    return dataset
 
 
 def _in_force(loaded: LoadedSpec, dataset: Dataset) -> Spec:

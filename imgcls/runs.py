@@ -7,8 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from imgcls.errors import DataError, RunError, nearest
+from imgcls.errors import DataError, RunError
 from imgcls.files import read_csv, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "find_run", "list_runs"]
+__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name"]
 
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
@@ -234,7 +233,7 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     Raises:
         RunError: it cannot be made; names path and reason.
     """
-    stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}_{_folder_name(name)}"
+    stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name)}"
     check_writable(runs_dir)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -250,79 +249,9 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     raise RunError(f"{runs_dir} has 10,000 runs of this second")
 
 
-def _folder_name(name: str) -> str:
+def folder_name(name: str) -> str:
+    """Return a run's name as it stands in its folder's name."""
     return re.sub(r"[^\w.+-]+", "-", name)[:80] or "run"
-
-
-def list_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs in a folder, oldest first."""
-    if not runs_dir.is_dir():
-        return []
-    folders = [folder for folder in runs_dir.iterdir() if not folder.name.startswith(".")]
-    taken = {folder.name for folder in folders}
-    found = [Run(folder) for folder in folders if (folder / STATUS).is_file() or (folder / SPEC).is_file()]
-    return sorted(found, key=lambda run: (*_age(run, taken), run.name))
-
-
-def _age(run: Run, taken: Collection[str]) -> tuple[str, int, int]:
-    """Return what runs are ordered by: the second they began in, their number in it, when their state was written."""
-    written = 0
-    with suppress(OSError):
-        written = run.path(STATUS).stat().st_mtime_ns
-    began = TIME.match(run.name)
-    second = began[0] if began else f"{datetime.fromtimestamp(written / 1e9).astimezone():%Y-%m-%d_%H-%M-%S}_"
-    return second, _numbered(run.name, taken)[1], written
-
-
-def _numbered(name: str, taken: Collection[str]) -> tuple[str, int]:
-    """Take off the number that ``create_run`` put behind a name which was taken; 1 where it put none."""
-    stem, _, number = name.rpartition("-")
-    return (stem, int(number)) if stem in taken and number.isdecimal() else (name, 1)
-
-
-def find_run(reference: str, runs_dir: Path) -> Run:
-    """Return the run that a path, a name, a unique prefix of a folder's or run's name, or ``latest`` means.
-
-    Of several runs with one name it is the newest.
-
-    Raises:
-        DataError: none or several fit; names them.
-    """
-    if not reference:
-        raise DataError("an empty name means no run; a path, a name, a unique prefix of one, or latest is accepted")
-    if (folder := Path(reference)).is_dir() and ((folder / STATUS).is_file() or (folder / SPEC).is_file()):
-        return Run(folder)
-    runs = list_runs(runs_dir)
-    if reference == "latest" and runs:
-        return runs[-1]
-    taken = {run.name for run in runs}
-    names = [(_names(run, taken), run) for run in reversed(runs)]  # the newest first
-    for parts in (slice(0, 1), slice(1, 3)):  # a folder's name goes first
-        if exact := [run for each, run in names if reference in each[parts]]:
-            return exact[0]
-    found = [(each[-1], run) for each, run in names if any(name.startswith(reference) for name in each)]
-    if len({given for given, _ in found}) == 1:
-        return found[0][1]
-    if found:
-        shown = "\n  ".join(run.name for _, run in reversed(found[:10]))
-        raise DataError(f"{reference!r} means {len(found)} runs; give more of the name, or a path:\n  {shown}")
-    if not runs:
-        raise DataError(f"no run {reference!r}: there are no runs in {runs_dir}")
-    hint = nearest(reference, [name for each, _ in names for name in each])
-    raise DataError(f"no run {reference!r} in {runs_dir}{hint}")
-
-
-def _names(run: Run, taken: Collection[str]) -> tuple[str, str, str]:
-    """Return the folder's name, the same without its time, and the name that the run was given."""
-    without_time = TIME.sub("", run.name)
-    stem, number = _numbered(run.name, taken)
-    if number > 1:  # a second cnn of that second, or the first that somebody called cnn-2?
-        settings: dict[str, Any] = {}
-        with suppress(DataError):
-            settings = run.settings
-        if _folder_name(str(settings.get("name") or "")) != without_time:
-            return run.name, without_time, TIME.sub("", stem)
-    return run.name, without_time, without_time
 
 
 def _table(path: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:

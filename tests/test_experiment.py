@@ -118,7 +118,7 @@ def test_files_that_do_not_agree_are_no_result(spec, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "write_predictions", shuffled)
     with pytest.raises(imgcls.ConsistencyError, match=r"do not agree on the hits .*no result is written"):
         imgcls.train(spec, runs_dir=tmp_path)
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
     assert not run.path(runs.METRICS).exists()
 
@@ -188,7 +188,7 @@ def test_a_rate_too_high_ends_the_run_with_epoch_and_step_and_the_last_finite_we
     settings = {"optimizer": "sgd", "lr": 1e30, "normalize": "none", "epochs": 2}
     with pytest.raises(RunError, match=r"not finite at epoch 1, step \d"):
         imgcls.train(spec, settings, runs_dir=tmp_path)
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
     assert "not finite" in run.status.message
     assert all(np.isfinite(weight).all() for weight in weights(run))
@@ -199,7 +199,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_found_too(validatio
     settings = {"optimizer": "sgd", "lr": 3e38, "normalize": "none", "batch": 500, "data.validation": validation}
     with pytest.raises(RunError, match="not finite at epoch 1, step 1 of 1"):
         imgcls.train(spec, settings, runs_dir=tmp_path)
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert all(np.isfinite(weight).all() for weight in weights(run))
 
 
@@ -286,7 +286,7 @@ def test_the_phases_of_the_timings_are_those_of_a_run(spec, tmp_path):
 def test_a_degenerate_result_is_refused_under_strict_and_kept(spec, tmp_path):
     with pytest.raises(DegenerateError, match="degenerate"):
         imgcls.train(spec, {"lr": 1e-12, "epochs": 1}, runs_dir=tmp_path, strict=True)
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "completed"
 
 
@@ -307,7 +307,7 @@ def test_a_bug_in_the_training_leaves_its_traceback_in_the_log(spec, tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         imgcls.train(spec, runs_dir=tmp_path, observer=Broken())
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
     assert "Traceback" in run.path(runs.LOG).read_text()
     assert len(run.history) == 1
@@ -321,7 +321,7 @@ def test_an_interrupted_run_keeps_its_epochs_and_says_so(spec, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         imgcls.train(spec, runs_dir=tmp_path, observer=Impatient())
-    (run,) = runs.list_runs(tmp_path)
+    (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "interrupted"
     assert len(run.history) == 2
 

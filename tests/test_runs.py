@@ -5,8 +5,9 @@ from datetime import datetime
 import pytest
 
 from imgcls import runs
+from imgcls.catalog import find_run, list_runs
 from imgcls.errors import DataError, RunError
-from imgcls.runs import Run, check_writable, create_run, find_run, list_runs
+from imgcls.runs import Run, check_writable, create_run
 
 NOON = datetime.fromisoformat("2026-11-21 12:00:00")
 JANUARY, FEBRUARY = (datetime.fromisoformat(f"2026-0{month}-01") for month in (1, 2))

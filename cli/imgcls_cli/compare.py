@@ -31,10 +31,10 @@ def compare(
 
     Example: imgcls compare small-cnn resnet --markdown
     """
+    from imgcls.catalog import find_run
     from imgcls.comparison import compare as compare_runs
     from imgcls.comparison import to_csv, to_json, to_markdown
     from imgcls.errors import SpecError
-    from imgcls.runs import find_run
     from imgcls_cli.console import emit, one_format
 
     if len(runs) < 2:

@@ -42,8 +42,8 @@ def list_runs(
 
     Example: imgcls list --sort accuracy
     """
+    from imgcls.catalog import list_runs as find_runs
     from imgcls.files import csv_text, strict_json
-    from imgcls.runs import list_runs as find_runs
     from imgcls_cli.console import emit, err, one_format, out, plain
 
     chosen = one_format(json=json, csv=csv, markdown=markdown)

@@ -14,8 +14,8 @@ def show(run: RunName, runs_dir: RunsDir = Path("runs"), json: Json = False) -> 
 
     Example: imgcls show latest
     """
+    from imgcls.catalog import find_run
     from imgcls.files import strict_json
-    from imgcls.runs import find_run
     from imgcls_cli.console import emit, out
     from imgcls_cli.summary import print_summary, summarize_run
 
