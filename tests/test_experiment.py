@@ -261,10 +261,22 @@ def test_a_spec_file_of_any_name_trains(name, spec, tmp_path):
     assert imgcls.evaluate(run).metrics["accuracy"] == run.metrics["accuracy"]
 
 
+@pytest.mark.slow  # TensorFlow tries for ten seconds before it gives up
 def test_a_network_too_large_for_memory_is_an_error_that_says_so(spec, tmp_path):
     layers = ["flatten", {"dense": 10**12}]
     with pytest.raises(RunError, match="out of memory: a smaller batch"):
         imgcls.train(spec, {"architecture": layers}, runs_dir=tmp_path)
+
+
+def test_running_out_of_memory_within_a_run_says_what_needs_less(spec, tmp_path):
+    class Full(imgcls.Observer):
+        def epoch(self, row):
+            raise MemoryError
+
+    with pytest.raises(RunError, match="out of memory: a smaller batch"):
+        imgcls.train(spec, runs_dir=tmp_path, observer=Full())
+    (run,) = imgcls.list_runs(tmp_path)
+    assert run.status == runs.Status("failed", "out of memory: a smaller batch, resolution or network needs less")
 
 
 def test_float16_scales_its_loss_against_underflow():
