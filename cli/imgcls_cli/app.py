@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cache": cache.cache,
 }
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 # click's exceptions, wherever this typer keeps its click: a usage error, and the base of all that have a message
@@ -120,6 +122,9 @@ def _report(error: Exception, *, debug: bool) -> int:
     if isinstance(error, _ClickException):
         _say(_usage_message(error))
         return EXIT_USAGE
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _say(f"the output cannot be written: {error.strerror}")
+        return EXIT_FAILED
     if not debug:
         from imgcls_cli.crash import keep_traceback
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -176,3 +177,12 @@ def test_main_takes_the_command_line_of_the_process(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["imgcls", "--version"])
     assert main() == 0
     assert capsys.readouterr().out.startswith("imgcls")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_under_the_output_is_no_bug(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "imgcls_cli", "schema"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
