@@ -390,6 +390,14 @@ def test_the_penalty_on_the_weights_is_part_of_the_loss(spec, tmp_path):
     assert run.metrics["loss"] > 0.5 * float(np.sum(np.square(kernel)))
 
 
+def test_a_plateau_lowers_the_rate_after_its_warm_up(spec, tmp_path):
+    schedule = {"schedule": "plateau", "initial": 0.01, "warmup_epochs": 2, "patience": 2, "min_delta": 100.0}
+    run = imgcls.train(spec, {"lr": {**schedule, "factor": 0.5, "min_lr": 0.004}, "epochs": 7}, runs_dir=tmp_path)
+    rates = run.history.lr.tolist()
+    assert rates[0] < rates[1] < 0.01
+    assert rates[2:] == [0.01, 0.005, 0.005, 0.004, 0.004]
+
+
 def test_early_stopping_ends_the_run_and_restores_the_best(spec, tmp_path):
     stopping = {"monitor": "val_loss", "patience": 1, "min_delta": 100.0}
     run = imgcls.train(spec, {"early_stopping": stopping, "epochs": 9}, runs_dir=tmp_path)

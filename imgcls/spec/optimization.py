@@ -234,12 +234,6 @@ class Plateau(Rate):
     min_lr: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
 
-    @model_validator(mode="after")
-    def _no_warmup(self) -> Self:
-        if self.warmup_epochs:
-            raise fault("plateau takes no warmup_epochs: its rate follows the figure it watches", "warmup_epochs")
-        return self
-
 
 SCHEDULES: dict[str, type[Rate]] = {
     "constant": Constant,

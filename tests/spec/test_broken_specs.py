@@ -81,11 +81,6 @@ BROKEN = {
         "lr  early stopping and plateau watch the validation part",
     ),
     "the scaling of a backbone without one": ("data: digits\nnormalize: backbone", "2:12", "needs a backbone"),
-    "a schedule that has no warm-up": (
-        "data: digits\nlr: {schedule: plateau, warmup_epochs: 2}",
-        "2:40",
-        "lr.warmup_epochs  plateau takes no warmup_epochs",
-    ),
     "parts that leave nothing to train on": (
         "data: {source: digits, validation: 0.9, test: 0.1}",
         "1:36",
@@ -176,7 +171,6 @@ def test_a_billion_laughs_are_cut_short(tmp_path):
         ("stages.0.epochs", 1, "-s  stages  got {'0': {'epochs': 1}}; a list is accepted"),
         ("architecture", ["flatten", "conf"], "-s  architecture.1  unknown layer 'conf'; did you mean conv?"),
         ("normalize", "backbone", "-s  normalize  normalize: backbone needs a backbone"),
-        ("lr", {"schedule": "plateau", "warmup_epochs": 1}, "-s  lr.warmup_epochs  plateau takes no"),
     ],
 )
 def test_a_wrong_override_is_named(setting, value, message, tmp_path):
