@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgcls.errors import DataError, RunError
+from imgcls.wording import first_line
 
 __all__ = ["Device", "import_quietly", "load_model", "memory_is_told", "start"]
 
@@ -85,8 +86,7 @@ def load_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, EOFError, *_ZIP_ERRORS) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is not a model that can be loaded: {reason[:200]}") from error
+        raise DataError(f"{path} is not a model that can be loaded: {first_line(error)[:200]}") from error
 
 
 @contextmanager

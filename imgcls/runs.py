@@ -18,6 +18,7 @@ import yaml
 
 from imgcls.errors import DataError, RunError
 from imgcls.files import read_csv, write_json
+from imgcls.wording import first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +147,7 @@ class Run:
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
             return dict(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both are safe
         except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
@@ -194,7 +195,7 @@ class Run:
         except FileNotFoundError as error:
             raise DataError(self._missing(file)) from error
         except (OSError, ValueError, RecursionError) as error:
-            raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
         if not isinstance(value, dict):
             raise DamagedError(f"{path} is damaged: not a JSON object")
         for key, types in (keys or {}).items():
@@ -262,7 +263,7 @@ def _table(path: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     try:
         return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame.columns if name not in text})
     except ValueError as error:
-        raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+        raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -280,7 +281,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: a row has too few or too many values") from error
     except (OSError, csv.Error) as error:
-        raise DamagedError(f"{path} is damaged: {_first_line(error)}") from error
+        raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         if file.read() not in (b"\n", b"\r"):
@@ -305,7 +306,3 @@ def _process_start(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

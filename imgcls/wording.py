@@ -6,16 +6,16 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["counted", "display", "shown", "size", "some"]
+__all__ = ["counted", "display", "first_line", "shown", "size", "some"]
 
 KILO = 1000
 BREAKING = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters, and of what ends a line or a paragraph
 MAX_SHOWN = 20  # names in one message; a folder of a million broken files must not fill the terminal
 
 
-def some(names: Sequence[str], limit: int = MAX_SHOWN) -> str:
-    """Return the first names, as ``shown``, and how many more there are."""
-    more = len(names) - limit
+def some(names: Sequence[str], limit: int = MAX_SHOWN, *, total: int | None = None) -> str:
+    """Return the first names, as ``shown``, and how many more there are; ``total`` where not all are given."""
+    more = (len(names) if total is None else total) - limit
     return ", ".join(map(shown, names[:limit])) + (f" and {more:,} more" if more > 0 else "")
 
 
@@ -31,6 +31,11 @@ def shown(text: str) -> str:
     return "".join(
         each.encode("unicode_escape").decode() if unicodedata.category(each) in BREAKING else each for each in text
     )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the error's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def size(count_bytes: int) -> str:

@@ -28,7 +28,7 @@ def train(
 
     Example: imgcls train configs/quickstart.yaml -s lr=1e-3 -s epochs=20
     """
-    from imgcls_cli.console import err, out
+    from imgcls_cli.console import emit, err, out
     from imgcls_cli.live import TerminalObserver
     from imgcls_cli.signals import end_on_signals
 
@@ -44,6 +44,6 @@ def train(
         overrides |= {key: value for key, value in options.items() if value is not None}
         run = train_spec(spec, overrides, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)
     print_summary(run, out)
-    out.print(str(run.folder), markup=False, highlight=False, soft_wrap=True)
+    emit(str(run.folder))
     if strict:
         refuse_degenerate(run)

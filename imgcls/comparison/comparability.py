@@ -10,6 +10,7 @@ from typing import Any
 from imgcls.errors import DataError
 from imgcls.runs import MANIFEST, METRICS, DamagedError, Run
 from imgcls.settings import flatten
+from imgcls.wording import some
 
 __all__ = ["damage_of", "loss_notes", "result_notes", "time_notes", "what_there_is"]
 
@@ -26,8 +27,9 @@ def result_notes(runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]]) -> l
     for run, each in others:
         if set(each.get("classes", ())) != set(reference.get("classes", ())):
             only = sorted(set(each.get("classes", ())) ^ set(reference.get("classes", ())))
-            names = ", ".join(only[:5]) + (f" and {len(only) - 5} more" if len(only) > 5 else "")
-            notes.append(f"results are not comparable: {run.name} has other classes than {first.name} ({names})")
+            notes.append(
+                f"results are not comparable: {run.name} has other classes than {first.name} ({some(only, 5)})"
+            )
         elif each.get("split") != reference.get("split"):
             notes.append(
                 f"results are not comparable: {run.name} was measured on the {each.get('split')} part, "

@@ -187,10 +187,10 @@ def _duplicates(prepared: Prepared, splits: Mapping[str, NDArray[np.int64]]) -> 
         concerned = order[(low != high)[content[order]]]
         if len(concerned) and again.any():
             names = list(splits)
-            shown = [f"{prepared.paths[used[row]]} ({names[part[row]]})" for row in concerned[:SHOWN]]
-            more = f" and {len(concerned) - SHOWN:,} more" if len(concerned) > SHOWN else ""
+            first = [f"{prepared.paths[used[row]]} ({names[part[row]]})" for row in concerned[:SHOWN]]
+            listed = some(first, SHOWN, total=len(concerned))
             distinct = counted(int((low != high).sum()), "picture")
-            findings.append(Finding(code, f"{len(concerned):,} images ({distinct}) {text}: {', '.join(shown)}{more}"))
+            findings.append(Finding(code, f"{len(concerned):,} images ({distinct}) {text}: {listed}"))
     return findings
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imgcls.findings import Finding
+from imgcls.wording import some
 
 __all__ = ["DEGENERATE_CODES", "check_result"]
 
@@ -38,8 +39,8 @@ def _never_predicted(metrics: Mapping[str, Any]) -> list[Finding]:
     ]
     if not never:
         return []
-    names = ", ".join(never[:MAX_NAMES]) + (f" and {len(never) - MAX_NAMES:,} more" if len(never) > MAX_NAMES else "")
-    return [Finding("classes_never_predicted", f"{len(never):,} of {len(classes):,} classes never predicted: {names}")]
+    message = f"{len(never):,} of {len(classes):,} classes never predicted: {some(never, MAX_NAMES)}"
+    return [Finding("classes_never_predicted", message)]
 
 
 def _majority(metrics: Mapping[str, Any]) -> list[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgcls.errors import SpecError
+from imgcls.wording import counted
 
 __all__ = ["Mark", "Problem", "spec_error"]
 
@@ -37,9 +38,8 @@ def spec_error(source: str, problems: Sequence[Problem]) -> SpecError:
     places = [str(problem.mark) if problem.mark else problem.origin for problem in ordered]
     wide = max(map(len, places))
     keys = max(len(problem.key) for problem in ordered)
-    count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''}"
     lines = [
         f"  {place:<{wide}}  {problem.key:<{keys}}  {problem.message}".rstrip()
         for place, problem in zip(places, ordered, strict=True)
     ]
-    return SpecError("\n".join([f"{source} has {count}", *lines]), ordered)
+    return SpecError("\n".join([f"{source} has {counted(len(ordered), 'problem')}", *lines]), ordered)
