@@ -35,13 +35,8 @@ def resolved_values(loaded: LoadedSpec) -> dict[str, dict[str, Any]]:
 
 
 def _given(loaded: LoadedSpec) -> dict[tuple[str, ...], str]:
-    """Return the place of every key that is given; what ``-s`` replaced has no place in the file any more."""
-    replaced = [_as_given(key) for key in loaded.overrides]
-    origins = {
-        path: f"{loaded.source} {place}"
-        for path, place in ((_as_given(key), place) for key, place in loaded.origins.items())
-        if not any(path[: len(start)] == start for start in replaced)
-    }
+    """Return the place of every key that is given; ``LoadedSpec.origins`` has none of what ``-s`` replaced."""
+    origins = {_as_given(key): f"{loaded.source} {place}" for key, place in loaded.origins.items()}
     set_keys = (*loaded.overrides, *flatten(loaded.overrides, open_lists=True))
     return origins | {_as_given(key): "-s" for key in set_keys}
 
