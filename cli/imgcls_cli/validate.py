@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,8 @@ def validate(
     from imgcls.files import strict_json
     from imgcls.spec import load_spec, parse_overrides
     from imgcls.spec.origins import resolved_values
-    from imgcls_cli.console import emit, out, plain
+    from imgcls.spec.remarks import spec_remarks
+    from imgcls_cli.console import emit, out, plain, warn
 
     try:
         loaded = load_spec(spec, parse_overrides(settings or []))
@@ -38,10 +40,14 @@ def validate(
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
-    values = resolved_values(loaded)
+    values, remarks = resolved_values(loaded), spec_remarks(loaded.spec)
     if json:
-        emit(strict_json({"spec": str(spec), "valid": True, "description": describe(loaded), "resolved": values}))
+        warnings = [asdict(remark) for remark in remarks]
+        answer = {"spec": str(spec), "valid": True, "description": describe(loaded), "warnings": warnings}
+        emit(strict_json({**answer, "resolved": values}))
         return
+    for remark in remarks:
+        warn(remark.message)
     if resolved:
         _print_values(values)
     out.print(plain(f"{spec} is valid: {describe(loaded)}"), soft_wrap=True)
@@ -74,7 +80,7 @@ def _problems(error: SpecError) -> list[dict[str, Any]]:
             "column": problem.mark.column if problem.mark else None,
             "key": problem.key,
             "message": problem.message,
-            "origin": problem.origin,
+            "origin": problem.mark.file if problem.mark else problem.origin,  # a file that the spec extends, or -s
         }
         for problem in problems or [Problem("", str(error))]
     ]

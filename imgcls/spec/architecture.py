@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
 from imgcls.spec.fields import Count, Natural, Record, accepts, fault, shown
-from imgcls.spec.layers import LayerList, Rate
+from imgcls.spec.layers import GlobalAveragePool, LayerList, Rate
 
 __all__ = [
     "BACKBONES",
@@ -18,8 +18,10 @@ __all__ = [
     "AnyArchitecture",
     "BackboneSpec",
     "CnnSpec",
+    "FromLayer",
     "LayersSpec",
     "ResNetSpec",
+    "Trainable",
     "VggSpec",
     "expand_architecture",
 ]
@@ -75,22 +77,51 @@ class FromLayer(Record):
     from_: Annotated[str, Field(alias="from")]
 
 
+Trainable = Annotated[
+    Literal["none", "all"] | Count | FromLayer, accepts("none, all, a count of layers, or {from: LAYER}")
+]
+"""Which part of a backbone learns: none, all, the last N layers, or from a layer on."""
+
+
+def _known_backbone(value: Any) -> Any:
+    if isinstance(value, str) and value not in BACKBONES:
+        hint = nearest(value, BACKBONES) or f"; known are {', '.join(BACKBONES)}"
+        raise fault(f"unknown backbone {shown(value)}{hint}")
+    return value
+
+
 class BackboneSpec(Record):
     """A network of keras.applications without its top, and a head."""
 
-    backbone: str
+    backbone: Annotated[str, BeforeValidator(_known_backbone)]
     weights: str = "imagenet"
-    """`imagenet`, a weights file, or `none`."""
-    cut: str | None = None
-    """Take the features from the layer with this name."""
-    trainable: Annotated[
-        Literal["none", "all"] | Count | FromLayer, accepts("none, all, a count, or {from: LAYER}")
-    ] = "none"
+    """`imagenet`, a weights file (relative to the spec file), or `none`."""
+    cut: Annotated[str | Count, accepts("a layer's name, or a count of layers to leave out")] | None = None
+    """Take the features from the layer with this name, or leave out so many of the last layers."""
+    trainable: Trainable = "none"
     """Which part of the backbone learns: none, all, the last N layers, or from a layer on."""
     batch_norm: Literal["frozen", "train"] = "frozen"
-    """Whether the backbone's batch norm keeps its statistics."""
-    head: LayerList = ()
+    """Whether its batch norm keeps the statistics it came with or, the default without weights, follows the batches."""
+    head: LayerList = (GlobalAveragePool(kind="global_average_pool"),)
     """Layers between the features and the output."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_statistics(cls, value: Any) -> Any:
+        """Without weights there are no statistics to keep."""
+        if isinstance(value, dict) and value.get("weights") == "none":
+            return {"batch_norm": "train", **value}
+        return value
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it starts from weights that somebody trained."""
+        return self.weights != "none"
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file with the weights; None where none is named."""
+        return None if self.weights in ("imagenet", "none") else self.weights
 
 
 PRESETS: dict[str, type[Record]] = {

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from imgcls.spec.fields import Flag, Fraction, Natural, NonNegative, Record, accepts
+from imgcls.spec.fields import Count, Flag, Fraction, Natural, NonNegative, Record, accepts
 
 __all__ = ["AugmentationSpec", "expand_augmentation"]
 
@@ -48,6 +48,8 @@ class AugmentationSpec(Record):
     """Blend with another image, the share drawn from Beta(mixup, mixup) (Zhang et al., 2018)."""
     cutmix: NonNegative = 0.0
     """Paste a box of another image, its area drawn from Beta(cutmix, cutmix) (Yun et al., 2019)."""
+    classes_below: Count | None = None
+    """Change only the images of classes with fewer training images than this; by default those of all classes."""
 
     @property
     def mixes_labels(self) -> bool:
@@ -57,7 +59,7 @@ class AugmentationSpec(Record):
     @property
     def is_none(self) -> bool:
         """Whether training images stay as they are."""
-        return self == AugmentationSpec(fill=self.fill)
+        return self == AugmentationSpec(fill=self.fill, classes_below=self.classes_below)
 
 
 def expand_augmentation(value: Any) -> Any:

@@ -53,21 +53,22 @@ class Document:
     values: dict[KeyPath, Mark] = field(default_factory=dict)
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file.
+def read_document(path: Path, name: str | None = None) -> Document:
+    """Read a YAML file; ``name`` is what messages call it, by default the path.
 
     Raises:
         SpecError: no such file, not text, not YAML, or a duplicate key; with line and column.
     """
+    name = name or str(path)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path} is larger than a spec can be ({MAX_BYTES // 1000} kB)")
+            raise SpecError(f"{name} is larger than a spec can be ({MAX_BYTES // 1000} kB)")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SpecError(f"cannot read {path}: {error.strerror}") from error
+        raise SpecError(f"cannot read {name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    return read_text(text, source=str(path))
+        raise SpecError(f"{name} is not UTF-8 text (byte {error.start})") from error
+    return read_text(text, source=name)
 
 
 def read_text(text: str, source: str = "spec") -> Document:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from imgcls.errors import nearest
 from imgcls.spec.document import Document, KeyPath
+from imgcls.spec.extending import EXTENDS
 from imgcls.spec.fields import shown
 from imgcls.spec.overrides import key_path
 from imgcls.spec.problems import Mark, Problem
@@ -77,7 +78,7 @@ class Places:
         return (*path, location[-1]) if is_missing else path
 
     def origins(self) -> dict[str, str]:
-        """Return dotted key → ``line:column`` or ``-s`` for every key that was set."""
+        """Return dotted key → ``line:column``, in another file with its name, or ``-s`` for every key that was set."""
         given = [_comparable(each) for each in self.overrides]
         kept = {
             path: mark
@@ -107,6 +108,8 @@ def _problem(item: ErrorDetails, places: Places) -> Problem:
     path = places.written(item["loc"], is_missing=kind == "missing")
     if kind == "extra_forbidden":
         known = _known_keys(item["loc"])
+        if len(item["loc"]) == 1:
+            known = sorted([*known, EXTENDS])
         hint = nearest(str(path[-1]), known) or "; known are " + ", ".join(known)
         return places.problem(path, f"unknown key{hint}", at_key=True)
     if kind == "missing":

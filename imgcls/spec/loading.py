@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from pydantic import BaseModel, ValidationError
 from imgcls.errors import SpecError
 from imgcls.spec.document import Document, read_document
 from imgcls.spec.explaining import Places, explain
+from imgcls.spec.extending import Extended, extend, moved
 from imgcls.spec.overrides import apply_overrides, key_path
 from imgcls.spec.problems import spec_error
 from imgcls.spec.spec import Spec, not_yet
 from imgcls.spec.writing import write_yaml
+from imgcls.wording import display, shown
 
 __all__ = ["LoadedSpec", "load_spec"]
 
@@ -29,10 +32,11 @@ class LoadedSpec:
 
     Attributes:
         spec: every value in force; defaults that depend on the data are still None.
-        text: the YAML as given; of a mapping, the mapping as YAML.
+        text: the YAML as given; of a mapping, the mapping as YAML; with ``extends``, all of it merged.
         base: the folder that paths in the spec are relative to.
         source: the file, or ``spec`` where there is none.
-        origins: dotted key → ``line:column`` or ``-s``; what is not there is a default.
+        origins: dotted key → ``line:column``, ``FILE line:column`` in a file that the spec extends, or ``-s``; what is
+            not there is a default.
         overrides: dotted key → value: what ``-s`` set.
     """
 
@@ -59,19 +63,23 @@ def load_spec(source: Path | str | Mapping[str, Any], overrides: Mapping[str, An
 
     Args:
         source: a YAML file, or the spec as a mapping (as in a notebook); NumPy's numbers and paths may be in it.
-        overrides: dotted key → value, applied on top.
+        overrides: dotted key → value, applied on top; paths in them are relative to the working folder.
 
     Raises:
         SpecError: with all problems, each with its place.
     """
     if isinstance(source, Mapping):
         document, base, text = Document(NO_FILE, _plain(source)), Path.cwd(), None
+        extended = extend(document, base)
     else:
         path = Path(source)
         document, base = read_document(path), path.resolve().parent
         text = path.read_text(encoding="utf-8-sig")
-    given = {key: _plain(value) for key, value in (overrides or {}).items()}
-    spec, places = _check(document, given)
+        extended = extend(document, base, (path.resolve(),))
+    given = {key: _from_here(key, _plain(value), base) for key, value in (overrides or {}).items()}
+    spec, places = _check(extended.document, given)
+    if extended.bases:
+        text = _merged_text(extended, text or "")
     text = write_yaml(document.value) if text is None else text
     return LoadedSpec(spec, text, base, document.source, places.origins(), given)
 
@@ -92,6 +100,21 @@ def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Plac
     if missing:
         raise spec_error(document.source, missing)
     return spec, places
+
+
+def _from_here(key: str, value: Any, base: Path) -> Any:
+    """Return an override whose path, given where the user works, is relative to the spec's folder."""
+    part, _, setting = key.partition(".")
+    given = moved({part: {setting: value} if setting else value}, Path.cwd(), base)[part]
+    return given[setting] if setting else given
+
+
+def _merged_text(extended: Extended, text: str) -> str:
+    """Return all that is in force as YAML that needs no other file, under the comment that ``text`` opens with."""
+    opening = itertools.takewhile(lambda line: line.startswith("#"), text.split("\n"))
+    files = " over ".join(shown(display(file)) for file in (extended.document.source, *extended.bases))
+    comment = [*(line.rstrip("\r") for line in opening), f"# Merged from {files}"]
+    return "\n".join([*comment, write_yaml(extended.document.value)])
 
 
 def _legal_name(stem: str) -> str:

@@ -15,7 +15,9 @@ _SHORT = {  # what a single value sets where a mapping could stand: `optimizer: 
     "architecture": ("preset", "backbone"),
     "data": ("source", "path"),
     "early_stopping": ("patience",),
+    "loss": ("name",),
     "lr": ("initial",),
+    "normalize": ("method",),
     "optimizer": ("name",),
 }
 _FROM_DATA = ("color", "data.classes", "data.test", "data.train", "data.validation", "resolution")
@@ -24,7 +26,8 @@ _FROM_DATA = ("color", "data.classes", "data.test", "data.train", "data.validati
 def resolved_values(loaded: LoadedSpec) -> dict[str, dict[str, Any]]:
     """Return dotted key → its ``value`` and ``origin``.
 
-    An origin is ``file line:column``, ``-s``, ``default``, ``from the data`` or ``file name``.
+    An origin is ``file line:column`` (the file may be one that the spec extends), ``-s``, ``default``, ``from the
+    data`` or ``file name``.
     """
     origins = _given(loaded)
     flat = flatten(loaded.spec.completed().model_dump(mode="json", by_alias=True), open_lists=True)
@@ -36,7 +39,10 @@ def resolved_values(loaded: LoadedSpec) -> dict[str, dict[str, Any]]:
 
 def _given(loaded: LoadedSpec) -> dict[tuple[str, ...], str]:
     """Return the place of every key that is given; ``LoadedSpec.origins`` has none of what ``-s`` replaced."""
-    origins = {_as_given(key): f"{loaded.source} {place}" for key, place in loaded.origins.items()}
+    origins = {
+        _as_given(key): place if " " in place else f"{loaded.source} {place}"  # a file that it extends is named
+        for key, place in loaded.origins.items()
+    }
     set_keys = (*loaded.overrides, *flatten(loaded.overrides, open_lists=True))
     return origins | {_as_given(key): "-s" for key in set_keys}
 

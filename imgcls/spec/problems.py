@@ -11,15 +11,17 @@ from imgcls.wording import counted
 __all__ = ["Mark", "Problem", "spec_error"]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Mark:
-    """A place in a file; line and column count from 1."""
+    """A place in a file; line and column count from 1. ``file`` is empty for the spec's own."""
 
     line: int
     column: int
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
+        place = f"{self.line}:{self.column}"
+        return f"{self.file} {place}" if self.file else place
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Problem:
 
 
 def spec_error(source: str, problems: Sequence[Problem]) -> SpecError:
-    """Return one error that lists all problems in the order of the file."""
-    ordered = sorted(problems, key=lambda problem: problem.mark or Mark(0, 0))
+    """Return one error that lists all problems in the order of the file, then those of the files it extends."""
+    ordered = sorted(problems, key=_order)
     places = [str(problem.mark) if problem.mark else problem.origin for problem in ordered]
     wide = max(map(len, places))
     keys = max(len(problem.key) for problem in ordered)
@@ -43,3 +45,8 @@ def spec_error(source: str, problems: Sequence[Problem]) -> SpecError:
         for place, problem in zip(places, ordered, strict=True)
     ]
     return SpecError("\n".join([f"{source} has {counted(len(ordered), 'problem')}", *lines]), ordered)
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    mark = problem.mark or Mark(0, 0)
+    return mark.file, mark.line, mark.column

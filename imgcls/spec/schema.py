@@ -35,6 +35,7 @@ _KEYS = {
     "interpolation": "How new pixels come about.",
     "kernel": "Window in pixels: one number, or [height, width].",
     "layers": "The layers, one after the other.",
+    "method": "Which one.",
     "min_delta": "Smaller changes are no improvement.",
     "min_lr": "The rate falls no lower.",
     "momentum": "Share of the running statistics that each step keeps.",

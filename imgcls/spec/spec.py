@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from imgcls.spec.architecture import AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
 from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, expand_data
-from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand
+from imgcls.spec.extending import allow_extends
+from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand, shown
+from imgcls.spec.loss import AnyLoss, FocalSpec, expand_loss
+from imgcls.spec.normalization import AnyNormalization, expand_normalize
 from imgcls.spec.optimization import (
     Adam,
     AnyOptimizer,
@@ -20,14 +24,12 @@ from imgcls.spec.optimization import (
     expand_optimizer,
     expand_rate,
 )
+from imgcls.spec.reported import ReportedSpec
+from imgcls.spec.stages import StageSpec
 
 __all__ = ["SHORTHANDS", "Spec", "not_yet"]
 
 Color = Literal["rgb", "grayscale"]
-Loss = Literal[
-    "auto", "binary_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge",
-    "kl_divergence", "mean_squared_error", "sparse_categorical_crossentropy",
-]  # fmt: skip
 Name = Annotated[str, Field(pattern=r"^[\w.+-]{1,80}$"), accepts("up to 80 letters, digits and . _ + -")]
 
 SHORTHANDS = {
@@ -36,12 +38,16 @@ SHORTHANDS = {
     "architecture": expand_architecture,
     "optimizer": expand_optimizer,
     "lr": expand_rate,
+    "normalize": expand_normalize,
+    "loss": expand_loss,
     "early_stopping": expand_early_stopping,
 }
 
 
 class Spec(Record):
     """One experiment."""
+
+    model_config = ConfigDict(json_schema_extra=allow_extends)
 
     data: Annotated[DataSpec, shorthand(expand_data, str | DataSpec, "a path, a built-in name or a mapping")]
     """The images: a folder, a CSV or npz file, a built-in name, or a mapping."""
@@ -75,9 +81,9 @@ class Spec(Record):
     """Channels that the network sees; by default the data's own, else rgb."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     """How an image of another shape is brought to the resolution."""
-    normalize: Literal["unit", "minmax", "standardize", "zca", "backbone", "none"] | None = None
+    normalize: AnyNormalization | None = None
     """How pixels 0..255 are scaled, inside the network; by default unit (0..1), with a backbone its own."""
-    loss: Loss = "auto"
+    loss: AnyLoss = "auto"
     """The loss; auto is categorical cross-entropy, over one-hot labels where smoothing or mixing needs them."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1), accepts("a number from 0 to below 1")] = 0.0
     """Share of the target that is spread evenly over all classes."""
@@ -93,8 +99,8 @@ class Spec(Record):
         ),
     ] = None
     """When to stop before the last epoch; a number is the patience."""
-    stages: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
-    """Phases of the training, each with its own epochs, lr, optimizer and trainable part."""
+    stages: Annotated[tuple[StageSpec, ...], Field(strict=False)] = ()
+    """Phases of the training, each with its own epochs, lr, optimizer, trainable part and early stopping."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the network; auto is float32 for now."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -105,24 +111,29 @@ class Spec(Record):
     """Train so often, with seeds that follow on `seed`."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
     """Where else to log."""
-    reported: dict[str, Any] | None = None
+    reported: ReportedSpec | None = None
     """Published figures to hold the result against."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.label_smoothing and self.loss not in (
+        can_smooth = isinstance(self.loss, FocalSpec) or self.loss in (
             "auto",
             "categorical_crossentropy",
             "binary_crossentropy",
-            "categorical_focal_crossentropy",
-        ):
+        )
+        if self.label_smoothing and not can_smooth:
             raise fault(f"label_smoothing does not go with the loss {self.loss}", "label_smoothing", "loss")
         if self.augmentation.mixes_labels and self.loss == "sparse_categorical_crossentropy":
             raise fault("mixup and cutmix need one-hot labels, this loss takes class numbers", "loss", "augmentation")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
             raise fault("normalize: backbone needs a backbone as architecture", "normalize", "architecture")
+        if any(stage.trainable is not None for stage in self.stages) and not isinstance(
+            self.architecture, BackboneSpec
+        ):
+            raise fault("trainable says which part of a backbone learns: there is none", "stages", "architecture")
+        _refuse_shared_parts(self.data)
         if self.data.validation == "none" and self.watches_validation:
-            watching = [key for key in ("early_stopping", "lr") if _watches_validation(getattr(self, key))]
+            watching = [key for key in ("early_stopping", "lr", "stages") if _watches_validation(getattr(self, key))]
             message = "early stopping and plateau watch the validation part: none is given"
             raise fault(message, *watching, "data.validation")
         return self
@@ -130,10 +141,21 @@ class Spec(Record):
     @property
     def watches_validation(self) -> bool:
         """Whether the training decides anything by the validation part."""
-        return _watches_validation(self.early_stopping) or _watches_validation(self.lr)
+        return any(_watches_validation(getattr(self, key)) for key in ("early_stopping", "lr", "stages"))
 
     @property
-    def loss_in_force(self) -> Loss:
+    def phases(self) -> tuple[Spec, ...]:
+        """The stages, each as the spec of a training of its own; what one leaves out is as in the one before."""
+        if not self.stages:
+            return (self,)
+        phases, phase = [], self.model_copy(update={"stages": ()})
+        for stage in self.stages:
+            phase = phase.model_copy(update=_given_in(stage, phase))
+            phases.append(phase)
+        return tuple(phases)
+
+    @property
+    def loss_in_force(self) -> str | FocalSpec:
         """The loss that ``auto`` means: cross-entropy, over one-hot labels where these can be fractions."""
         if self.loss != "auto":
             return self.loss
@@ -150,7 +172,9 @@ class Spec(Record):
         color: Color | None = built_in.color if built_in else "rgb"
         if self.data.source == "npz":
             resolution, color = None, None  # the arrays' own
-        return self.model_copy(
+        if isinstance(self.architecture, BackboneSpec) and self.architecture.is_pretrained:
+            color = "rgb"  # what all of them were trained on
+        complete = self.model_copy(
             update={
                 "resolution": self.resolution or resolution,
                 "color": self.color or color,
@@ -159,21 +183,57 @@ class Spec(Record):
                 "lr": self.lr.model_copy(update={"initial": self.lr.initial or self.optimizer.default_lr}),
             }
         )
+        return complete.model_copy(update={"stages": tuple(map(_as_stage, complete.phases if self.stages else ()))})
+
+
+def _refuse_shared_parts(data: DataSpec) -> None:
+    """Raise where one folder, file or key is two parts; the data may show the same of names that differ."""
+    names = {"train": data.train, "validation": data.validation, "test": data.test}
+    given = {part: name for part, name in names.items() if isinstance(name, str) and name != "none"}
+    reasons = {
+        "train": "the training would be measured on its own images",
+        "validation": "the images that decide when to stop would be the result; the test set stays shut",
+    }
+    for first, second in itertools.combinations(given, 2):
+        if given[first] == given[second]:
+            message = f"{second} and {first} are both {shown(given[first])}: {reasons[first]}"
+            raise fault(f"{message}; give other images, or a share of train such as 0.15", f"data.{second}")
 
 
 def _watches_validation(part: Any) -> bool:
+    if isinstance(part, tuple):
+        return any(_watches_validation(stage.lr) or _watches_validation(stage.early_stopping) for stage in part)
     return getattr(part, "monitor", "").startswith("val_")
+
+
+def _given_in(stage: StageSpec, before: Spec) -> dict[str, Any]:
+    """Return what a stage changes in the spec of the phase before it."""
+    given: dict[str, Any] = {key: value for key, value in stage if value is not None and key != "trainable"}
+    if stage.early_stopping == "none":
+        given["early_stopping"] = None
+    if stage.lr is not None:
+        rate = stage.lr.initial or before.lr.initial or (stage.optimizer or before.optimizer).default_lr
+        given["lr"] = stage.lr.model_copy(update={"initial": rate})
+    if stage.trainable is not None:
+        given["architecture"] = before.architecture.model_copy(update={"trainable": stage.trainable})
+    return given
+
+
+def _as_stage(phase: Spec) -> StageSpec:
+    """Return a phase as a stage that leaves nothing out."""
+    return StageSpec.model_construct(
+        epochs=phase.epochs,
+        lr=phase.lr,
+        optimizer=phase.optimizer,
+        trainable=getattr(phase.architecture, "trainable", None),
+        early_stopping=phase.early_stopping or "none",
+    )
 
 
 def not_yet(spec: Spec) -> dict[str, str]:
     """Return the keys that are set to what this version cannot do: key → what is missing."""
     missing = {
-        "architecture.backbone": isinstance(spec.architecture, BackboneSpec),
-        "normalize": spec.normalize in ("zca", "backbone"),
-        "stages": bool(spec.stages),
         "distribute": spec.distribute != "none",
-        "repeats": spec.repeats > 1,
         "tracking": spec.tracking != "none",
-        "reported": spec.reported is not None,
     }
     return {key: "this version cannot do it yet" for key, is_set in missing.items() if is_set}

@@ -158,6 +158,28 @@ def test_the_same_image_in_two_given_splits_is_counted_and_named(folder: Make, l
     assert "test/cat/same.png" in finding.message
 
 
+def test_a_validation_folder_that_is_a_copy_of_the_test_folder_is_told(folder: Make, load: Make) -> None:
+    root = folder("data/train", cat=5, dog=5).parent
+    folder("data/test", 100, cat=2, dog=2)
+    shutil.copytree(root / "test", root / "watched")
+    (finding,) = load(source="folder", path="data", validation="watched", test="test").findings
+    assert finding.code == "duplicate_across_splits"
+    assert "8 images (4 pictures)" in finding.message
+    assert "watched/cat/0.png (validation)" in finding.message
+    assert "test/cat/0.png (test)" in finding.message
+
+
+def test_a_notebooks_hidden_folder_is_no_class_of_any_part(folder: Make, load: Make, picture: Make) -> None:
+    root = folder("data/train", cat=5, dog=5).parent
+    folder("data/test", 100, cat=2, dog=2)
+    for place in ("", "train/", "test/", "train/cat/"):
+        picture(root / f"{place}.ipynb_checkpoints" / "a-checkpoint.png", 200)
+    data = load(source="folder", path="data")
+    assert data.classes == ("cat", "dog")
+    assert not any("checkpoint" in path for path in data.paths)
+    assert "3 hidden folders" in data.findings[0].message
+
+
 def test_one_picture_under_two_classes_is_told(folder: Make, load: Make) -> None:
     root = folder(cat=9, dog=9)
     shutil.copy(root / "cat" / "3.png", root / "dog" / "same.png")

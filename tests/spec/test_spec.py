@@ -251,3 +251,27 @@ def test_the_optimizers_are_keras_own_with_the_same_arguments_and_defaults():
         for argument, field in record.model_fields.items():
             if argument != "name":
                 assert theirs[argument].default == field.default, f"{name}.{argument}"
+
+
+def test_a_path_in_an_override_is_relative_to_where_the_user_is(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "here").mkdir()
+    file = tmp_path / "configs" / "spec.yaml"
+    file.write_text("data: {source: folder, path: photos}\narchitecture: mobilenet\n")
+    monkeypatch.chdir(tmp_path / "here")
+    given = {"data.path": "photos", "architecture.weights": "w.h5"}
+    loaded = load_spec(file, given)
+    assert (loaded.base / loaded.spec.data.path).resolve() == tmp_path / "here" / "photos"
+    assert (loaded.base / loaded.spec.architecture.weights_file).resolve() == tmp_path / "here" / "w.h5"
+    assert load_spec(file).spec.data.path == "photos"
+    assert load_spec(file, {"data": "digits"}).spec.data.source == "digits"
+    assert load_spec(file, {"data": str(tmp_path)}).spec.data.path == str(tmp_path)
+
+
+def test_batch_norm_follows_the_batches_where_there_are_no_statistics_to_keep():
+    def norm(**settings):
+        return load_spec({"data": "digits", "architecture": {"backbone": "resnet50"} | settings}).spec.architecture
+
+    assert norm().batch_norm == "frozen"
+    assert norm(weights="none").batch_norm == "train"
+    assert norm(weights="none", batch_norm="frozen").batch_norm == "frozen"

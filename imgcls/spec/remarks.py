@@ -1,0 +1,72 @@
+"""What runs as told but would embarrass later, told from the spec alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from imgcls.findings import Finding
+from imgcls.spec.architecture import BackboneSpec
+from imgcls.spec.normalization import ZcaSpec
+from imgcls.spec.preprocessing import BACKBONE_MODES, Mode
+from imgcls.spec.spec import Spec
+
+__all__ = ["spec_remarks"]
+
+_WANTED: dict[Mode, str] = {
+    "caffe": "pixels in 0..255 less ImageNet's mean colour, blue first",
+    "inside": "pixels in 0..255, which it scales itself",
+    "tf": "pixels in -1..1",
+    "torch": "pixels standardized channel by channel",
+}
+_AS_GOOD = {("inside", "none"), ("torch", "standardize")}  # the same as, or hardly other than, the network's own
+_GIVEN = {
+    "unit": "scales pixels to 0..1",
+    "minmax": "scales pixels to 0..1",
+    "standardize": "gives pixels mean 0 and standard deviation 1",
+    "none": "leaves pixels in 0..255",
+    "zca": "whitens pixels",
+}
+
+
+def spec_remarks(spec: Spec) -> list[Finding]:
+    """Return what the user should know of a spec before it trains; ``spec`` may be complete or as given."""
+    return [finding for look in _LOOKS for finding in look(spec)]
+
+
+def _loss(spec: Spec) -> Iterator[Finding]:
+    """Of two classes nothing is said: there binary cross-entropy over a softmax equals the categorical one."""
+    if spec.loss == "binary_crossentropy" and len(spec.data.classes or ()) != 2:
+        yield Finding(
+            "binary_crossentropy_over_softmax",
+            "loss binary_crossentropy asks of each class apart whether it is there, but the outputs are one softmax "
+            "over classes that exclude each other; loss auto is the cross-entropy made for that",
+        )
+
+
+def _input_scale(spec: Spec) -> Iterator[Finding]:
+    architecture, method = spec.architecture, spec.normalize
+    if isinstance(method, ZcaSpec):
+        method = method.method
+    if not isinstance(architecture, BackboneSpec) or not architecture.is_pretrained or method in (None, "backbone"):
+        return
+    mode = BACKBONE_MODES[architecture.backbone]
+    if (mode, method) in _AS_GOOD:
+        return
+    doubt = "" if architecture.weights == "imagenet" else ", unless the weights file was trained so"
+    yield Finding(
+        "backbone_input_scale",
+        f"normalize {method} {_GIVEN[method]}, but {architecture.backbone} was trained on {_WANTED[mode]}: what it "
+        f"learnt will not fit{doubt}; normalize backbone gives it what it wants",
+    )
+
+
+def _changes_nothing(spec: Spec) -> Iterator[Finding]:
+    if spec.augmentation.classes_below is not None and spec.augmentation.is_none:
+        yield Finding(
+            "augmentation_changes_nothing",
+            "augmentation.classes_below says whose images are changed, but no change is asked for; add one, for "
+            "instance rotation: 20",
+        )
+
+
+_LOOKS: tuple[Callable[[Spec], Iterator[Finding]], ...] = (_loss, _input_scale, _changes_nothing)
