@@ -1,6 +1,18 @@
 """From the spec's architecture to a Keras model that takes pixels 0..255 and gives probabilities."""
 
-from imgcls.models.building import PixelStatistics, build_network, pixel_statistics
+from imgcls.models.backbones import set_trainable
+from imgcls.models.building import build_network
+from imgcls.models.normalization import PixelStatistics, pixel_statistics
 from imgcls.models.summary import ModelSummary, summarize
+from imgcls.models.weights import PretrainedReport, load_pretrained
 
-__all__ = ["ModelSummary", "PixelStatistics", "build_network", "pixel_statistics", "summarize"]
+__all__ = [
+    "ModelSummary",
+    "PixelStatistics",
+    "PretrainedReport",
+    "build_network",
+    "load_pretrained",
+    "pixel_statistics",
+    "set_trainable",
+    "summarize",
+]

@@ -42,7 +42,7 @@ def summarize(network: keras.Model) -> ModelSummary:
             type(layer).__name__,
             tuple(layer.output.shape[1:]),
             _count(layer.weights),
-            _count(layer.trainable_weights),
+            _count([weight for weight in layer.weights if weight.trainable]),
             _flops(layer),
         )
         for layer in network.layers

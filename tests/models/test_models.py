@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imgcls.errors import SpecError
-from imgcls.models import PixelStatistics, build_network, pixel_statistics, summarize
+from imgcls.models import build_network, pixel_statistics, summarize
 from imgcls.models.layers import BUILDERS
 from imgcls.models.presets import PRESET_LAYERS
 from imgcls.spec import load_spec
@@ -22,7 +22,7 @@ NEEDS_FLAT = {"dense"}
 
 def build(architecture, shape=SHAPE, classes=4, pixels=None, **settings):
     loaded = load_spec({"data": "digits", "architecture": architecture, "precision": "float32", **settings})
-    return build_network(loaded.spec.completed(), shape, classes, pixels or PixelStatistics())
+    return build_network(loaded.spec.completed(), shape, classes, pixels)
 
 
 def test_the_tables_name_the_same_things():
@@ -93,7 +93,7 @@ def test_pixels_are_normalised_inside_the_network(mode):
     import keras
 
     images = np.random.default_rng(0).integers(20, 200, (50, *SHAPE), dtype=np.uint8)
-    network = build(["flatten"], pixels=pixel_statistics(images, np.arange(50)), normalize=mode)
+    network = build(["flatten"], pixels=pixel_statistics(mode, images, np.arange(50)), normalize=mode)
     inner = keras.Model(network.inputs, network.get_layer("flatten_0").output)
     values = inner.predict(images, verbose=0).reshape(images.shape)
     expected = {
@@ -108,7 +108,7 @@ def test_pixels_are_normalised_inside_the_network(mode):
 def test_pixel_statistics_are_of_the_chosen_rows_only():
     images = np.zeros((4, 2, 2, 1), np.uint8)
     images[2:] = 255
-    statistics = pixel_statistics(images, np.array([0, 1]))
+    statistics = pixel_statistics("minmax", images, np.array([0, 1]))
     assert (statistics.low, statistics.high, statistics.mean) == (0, 0, (0.0,))
 
 

@@ -1,0 +1,177 @@
+"""How pixels 0..255 are scaled: measured on the training images, and put into the network as plain Keras layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.errors import SpecError
+from imgcls.spec import Spec
+from imgcls.spec.architecture import BackboneSpec
+from imgcls.spec.normalization import ZcaSpec
+from imgcls.spec.preprocessing import BACKBONE_MODES
+
+__all__ = ["PixelStatistics", "normalized", "pixel_statistics"]
+
+# Means and standard deviations of ImageNet's channels, as in keras.applications.imagenet_utils.
+_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+_TORCH_MEAN = (0.485, 0.456, 0.406)
+_TORCH_STDDEV = (0.229, 0.224, 0.225)
+
+_CHUNK = 1024  # images at once: bounded memory, however many there are
+_EXACT_CHUNK = 256  # products of pixels summed over so many images stay below 2^24: float32 holds them exactly
+_ROUNDING_VARIANCE = 1 / 12  # of whole numbers: less cannot be known, and a constant channel must not divide by nothing
+_MAX_WHITENED = 4096  # values of an image: the matrix is the square of it, 64 MB
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Of the training images only.
+
+    Attributes:
+        low: the least value there is, 0..255.
+        high: the greatest.
+        mean: of each channel, 0..255.
+        variance: of each channel, in the square of that unit.
+        whitening_mean: float32 (height * width * channels,), of each value, 0..1; none without ZCA.
+        whitening: float32 (height * width * channels, the same), the symmetric ZCA matrix for values 0..1.
+    """
+
+    low: float = 0.0
+    high: float = 255.0
+    mean: tuple[float, ...] = ()
+    variance: tuple[float, ...] = ()
+    whitening_mean: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    whitening: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+
+def pixel_statistics(
+    normalize: str | ZcaSpec | None, images: NDArray[np.uint8], rows: NDArray[np.int64]
+) -> PixelStatistics:
+    """Measure what a normalisation needs to know, and nothing where it needs nothing.
+
+    Args:
+        normalize: the spec's.
+        images: uint8 (n, height, width, channels), 0..255.
+        rows: int, which of them: the training part.
+
+    Raises:
+        SpecError: the images are too large for ZCA.
+    """
+    if isinstance(normalize, ZcaSpec):
+        return _whitening(images, rows, normalize.epsilon)
+    if normalize in ("minmax", "standardize"):
+        return _ranges(images, rows)
+    return PixelStatistics()
+
+
+def normalized(spec: Spec, image: keras.KerasTensor, pixels: PixelStatistics | None) -> keras.KerasTensor:
+    """Scale 0..255 inside the network, so that whoever loads it needs to know nothing.
+
+    In float32 at any precision: bfloat16 has too few digits to tell 256 levels of grey apart once they are scaled.
+
+    Args:
+        image: symbolic (n, height, width, channels), 0..255.
+        pixels: nothing where the network is only described: the values are placeholders then.
+
+    Raises:
+        SpecError: the images are too large for ZCA, or have no colour where the backbone wants it.
+    """
+    if isinstance(spec.normalize, ZcaSpec):
+        return _whitened(image, pixels or PixelStatistics())
+    if spec.normalize == "backbone" and isinstance(spec.architecture, BackboneSpec):
+        return _as_trained(image, spec.architecture.backbone)
+    fixed = {"name": "normalize", "dtype": "float32"}
+    match spec.normalize:
+        case "unit":
+            return keras.layers.Rescaling(1 / 255, **fixed)(image)
+        case "minmax":
+            pixels = pixels or PixelStatistics()
+            span = max(pixels.high - pixels.low, 1.0)
+            return keras.layers.Rescaling(1 / span, offset=-pixels.low / span, **fixed)(image)
+        case "standardize":
+            channels = image.shape[-1]
+            pixels = pixels or PixelStatistics(mean=(0.0,) * channels, variance=(1.0,) * channels)
+            return keras.layers.Normalization(mean=pixels.mean, variance=pixels.variance, **fixed)(image)
+    return image
+
+
+def _ranges(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> PixelStatistics:
+    """Count every value of every channel in a single pass."""
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(rows), _CHUNK):
+        pixels = images[rows[start : start + _CHUNK]].reshape(-1, channels)
+        counts += np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(channels)])
+    values = np.arange(256)
+    seen = np.flatnonzero(counts.sum(axis=0))
+    total = counts.sum(axis=1)
+    mean = counts @ values / total
+    variance = np.maximum(counts @ values**2 / total - mean**2, _ROUNDING_VARIANCE)
+    return PixelStatistics(float(seen[0]), float(seen[-1]), tuple(mean.tolist()), tuple(variance.tolist()))
+
+
+def _whitening(images: NDArray[np.uint8], rows: NDArray[np.int64], epsilon: float) -> PixelStatistics:
+    """Fit ZCA whitening (Krizhevsky, 2009): U diag(1 / sqrt(s + epsilon)) U^T of the covariance U diag(s) U^T."""
+    _require_small(images.shape[1:])
+    values = int(np.prod(images.shape[1:]))
+    sums, products = np.zeros(values), np.zeros((values, values))
+    for start in range(0, len(rows), _EXACT_CHUNK):
+        chunk = images[rows[start : start + _EXACT_CHUNK]].reshape(-1, values).astype(np.float32)
+        sums += chunk.sum(axis=0, dtype=np.float64)
+        products += chunk.T @ chunk
+    mean = sums / len(rows)
+    products /= len(rows)
+    products -= np.outer(mean, mean)
+    variances, directions = np.linalg.eigh(products / 255**2)
+    scales = 1 / np.sqrt(np.maximum(variances, 0) + epsilon)  # rounding leaves some below 0 where images are few
+    whitening = (directions * scales) @ directions.T
+    return PixelStatistics(
+        whitening_mean=(mean / 255).astype(np.float32), whitening=whitening.astype(np.float32)
+    )  # fmt: skip
+
+
+def _whitened(image: keras.KerasTensor, pixels: PixelStatistics) -> keras.KerasTensor:
+    """Multiply the values of an image, as one vector, with the whitening matrix; it never learns."""
+    shape = image.shape[1:]
+    _require_small(shape)
+    values = int(np.prod(shape))
+    vector = keras.layers.Flatten(name="zca_flatten", dtype="float32")(image)
+    dense = keras.layers.Dense(
+        values, kernel_initializer="zeros", trainable=False, name="zca_whiten", dtype="float32"
+    )  # fmt: skip
+    vector = dense(vector)
+    if pixels.whitening is not None and pixels.whitening_mean is not None:
+        dense.set_weights([pixels.whitening / 255, -pixels.whitening_mean @ pixels.whitening])
+    return keras.layers.Reshape(shape, name="zca_reshape", dtype="float32")(vector)
+
+
+def _require_small(shape: tuple[int, ...]) -> None:
+    values = int(np.prod(shape))
+    if values > _MAX_WHITENED:
+        raise SpecError(
+            f"normalize: zca at {'x'.join(map(str, shape))} needs a matrix of {values:,}x{values:,} numbers; images of "
+            f"up to {_MAX_WHITENED:,} values are accepted, for instance 36x36 in colour or 64x64 in grey"
+        )
+
+
+def _as_trained(image: keras.KerasTensor, backbone: str) -> keras.KerasTensor:
+    """Scale as the backbone's ``preprocess_input`` does."""
+    mode = BACKBONE_MODES[backbone]
+    if mode in ("caffe", "torch") and image.shape[-1] != 3:
+        raise SpecError(f"normalize: backbone scales red, green and blue for {backbone}: set color: rgb, or another")
+    fixed = {"name": "normalize", "dtype": "float32"}
+    match mode:
+        case "tf":
+            return keras.layers.Rescaling(1 / 127.5, offset=-1.0, **fixed)(image)
+        case "caffe":
+            centred = keras.layers.Normalization(mean=_CAFFE_MEAN_BGR, variance=(1.0,) * 3, **fixed)
+            return centred(keras.ops.flip(image, axis=-1))
+        case "torch":
+            mean = [255 * value for value in _TORCH_MEAN]
+            variance = [(255 * value) ** 2 for value in _TORCH_STDDEV]
+            return keras.layers.Normalization(mean=mean, variance=variance, **fixed)(image)
+    return image
