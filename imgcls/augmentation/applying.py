@@ -40,7 +40,7 @@ class _Augment(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
         return input_shape["image"]
 
     def call(self, inputs: dict[str, Any]) -> Any:
-        image = inputs["image"]
+        given = image = inputs["image"]
         if "transform" in inputs:
             image = ops.image.affine_transform(
                 image, inputs["transform"], interpolation="bilinear", fill_mode=_FILL[self.spec.fill], fill_value=0.0
@@ -56,6 +56,8 @@ class _Augment(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
         if "hole" in inputs:
             mean = ops.mean(image, axis=(1, 2), keepdims=True)
             image = ops.where(_inside(inputs["hole"], image), mean, image)
+        if "changed" in inputs:
+            image = ops.where(_per_image(inputs["changed"]) > 0, image, given)
         if "blend" in inputs:
             partner = ops.roll(image, -1, axis=0)
             share = _per_image(inputs["blend"])

@@ -49,23 +49,36 @@ def draw_fields(spec: AugmentationSpec, shape: Shape) -> dict[str, tuple[int, ..
         fields["hole"] = (4,)
     if spec.mixes_labels:
         fields |= {"blend": (), "patch": (4,)}
+    if fields and spec.classes_below is not None:
+        fields["changed"] = ()
     return fields
 
 
-def draw(spec: AugmentationSpec, shape: Shape, seed: int, epoch: int, indices: NDArray[np.int64]) -> Draw:
+def draw(
+    spec: AugmentationSpec,
+    shape: Shape,
+    seed: int,
+    epoch: int,
+    indices: NDArray[np.int64],
+    changed: NDArray[np.bool_] | None = None,
+) -> Draw:
     """Draw the changes of some images in an epoch.
 
     Args:
         shape: (height, width, channels) in pixels.
         indices: int (n,), the images' places among the training images.
+        changed: bool (n,), which of them are changed where the spec's ``classes_below`` leaves some as they are; by
+            default all.
 
     Returns:
         float32 arrays of n rows: ``transform`` (n, 8), output to input pixels as a projective map; ``color`` (n, 2),
         contrast factor and brightness in 0..255; ``noise`` (n, height, width, channels) in 0..255; ``hole`` and
-        ``patch`` (n, 4), boxes [top, left, bottom, right] in pixels; ``blend`` (n,), the image's own share.
+        ``patch`` (n, 4), boxes [top, left, bottom, right] in pixels; ``blend`` (n,), the image's own share;
+        ``changed`` (n,), 1 or 0.
     """
     table = uniforms(seed, f"augmentation/{epoch}", indices, len(_COLUMNS))
     chance = dict(zip(_COLUMNS, table.T, strict=True))
+    is_changed = np.ones(len(indices), np.bool_) if changed is None else changed
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         "transform": lambda: _transforms(spec, shape, chance),
         "color": lambda: np.stack(
@@ -79,8 +92,9 @@ def draw(spec: AugmentationSpec, shape: Shape, seed: int, epoch: int, indices: N
         "hole": lambda: _boxes(
             chance["cutout_y"], chance["cutout_x"], np.full(len(indices), spec.cutout * min(shape[:2])), shape
         ),
-        "blend": lambda: _mixes(spec, chance, shape)[0],
-        "patch": lambda: _mixes(spec, chance, shape)[1],
+        "blend": lambda: np.where(is_changed, _mixes(spec, chance, shape)[0], 1.0),
+        "patch": lambda: np.where(is_changed[:, None], _mixes(spec, chance, shape)[1], 0.0),
+        "changed": lambda: is_changed,
     }
     return {name: makers[name]().astype(np.float32) for name in draw_fields(spec, shape)}
 

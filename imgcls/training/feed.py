@@ -60,14 +60,14 @@ class TrainingFeed:
         order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
         # a repeated image gets other changes each time, which is why it is repeated
         indices = order + len(self.labels) * occurrences(order)
-        balance = self._class_weights()
+        balance, changed = self._class_weights(), self._changed()
         for start in range(0, len(order), spec.batch):
             chosen = slice(start, start + spec.batch)
             places = order[chosen]
             inputs: Any = self.images[self.rows[places]]
             labels = encode_labels(spec, self.labels[places], self.classes)
             if not spec.augmentation.is_none:
-                drawn = draw(spec.augmentation, shape, spec.seed, epoch, indices[chosen])
+                drawn = draw(spec.augmentation, shape, spec.seed, epoch, indices[chosen], changed[places])
                 inputs, labels = {**drawn, "image": inputs}, mixed_labels(drawn, labels, shape)
             # one-hot labels may be of two classes, and weigh as these do
             yield inputs, labels, balance[labels] if labels.ndim == 1 else labels @ balance
@@ -76,6 +76,13 @@ class TrainingFeed:
         if self.spec.imbalance == "class_weights":
             return class_weights(self.labels, self.classes)
         return np.ones(self.classes, np.float32)
+
+    def _changed(self) -> NDArray[np.bool_]:
+        """Return which training images the augmentation changes: those of small classes, where it is so limited."""
+        limit = self.spec.augmentation.classes_below
+        if limit is None:
+            return np.ones(len(self.labels), np.bool_)
+        return np.bincount(self.labels, minlength=self.classes)[self.labels] < limit
 
     def dataset(self, epoch: int) -> Any:
         """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.spec import Spec
+from imgcls.spec.loss import FocalSpec
 
 __all__ = ["LOSSES", "build_loss", "encode_labels", "takes_one_hot"]
 
@@ -32,8 +33,11 @@ def takes_one_hot(spec: Spec) -> bool:
 
 def build_loss(spec: Spec) -> keras.losses.Loss:
     """Build the loss; it takes probabilities."""
+    loss = spec.loss_in_force
     settings: dict[str, Any] = {"label_smoothing": spec.label_smoothing} if spec.label_smoothing else {}
-    return LOSSES[spec.loss_in_force](**settings)
+    if isinstance(loss, FocalSpec):
+        return LOSSES[loss.name](alpha=loss.alpha, gamma=loss.gamma, **settings)
+    return LOSSES[loss](**settings)
 
 
 def encode_labels(spec: Spec, labels: NDArray[np.int32], classes: int) -> NDArray[Any]:

@@ -19,7 +19,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (8, *SHAPE), dtype=np.uint8).astype(np.float32)
 
 
-def applied(images, seed=0, epoch=1, indices=None, **settings):
+def applied(images, seed=0, epoch=1, indices=None, changed=None, **settings):
     import keras
 
     from imgcls.augmentation.applying import augmenting_model
@@ -27,12 +27,12 @@ def applied(images, seed=0, epoch=1, indices=None, **settings):
     spec = AugmentationSpec(**settings)
     image = keras.Input(SHAPE)
     network = keras.Model(image, keras.layers.Identity()(image))
-    drawn = draw(spec, SHAPE, seed, epoch, np.arange(len(images)) if indices is None else indices)
+    drawn = draw(spec, SHAPE, seed, epoch, np.arange(len(images)) if indices is None else indices, changed)
     return np.asarray(augmenting_model(spec, network, SHAPE)({**drawn, "image": images}))
 
 
 def test_the_table_of_changes_is_complete():
-    assert EVERY.keys() | {"fill"} == AugmentationSpec.model_fields.keys()
+    assert EVERY.keys() | {"fill", "classes_below"} == AugmentationSpec.model_fields.keys()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -118,3 +118,35 @@ def test_no_augmentation_leaves_the_images_as_they_are(images):
     trainer = augmenting_model(AugmentationSpec(fill="wrap"), network, SHAPE)
     assert trainer is not network
     np.testing.assert_array_equal(trainer(images), images)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_images_of_large_classes_stay_exactly_as_they_are(name, images):
+    small = np.arange(8) % 2 == 0
+    given = applied(images, changed=small, classes_below=5, **{name: EVERY[name]})
+
+    np.testing.assert_array_equal(given[~small], images[~small])
+    assert not np.allclose(given[small], images[small])
+
+
+def test_a_small_class_is_changed_as_it_would_be_without_a_limit(images):
+    settings = {name: EVERY[name] for name in EVERY if name not in ("mixup", "cutmix")}
+    small = np.arange(8) < 5
+    given = applied(images, changed=small, classes_below=5, **settings)
+    np.testing.assert_array_equal(given[small], applied(images, **settings)[small])
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_labels_of_large_classes_are_not_mixed(name):
+    small = np.arange(8) % 2 == 0
+    drawn = draw(AugmentationSpec(classes_below=5, **{name: 1.0}), SHAPE, 0, 1, np.arange(8), small)
+    one_hot = np.eye(8, dtype=np.float32)
+    labels = mixed_labels(drawn, one_hot, SHAPE)
+    np.testing.assert_array_equal(labels[~small], one_hot[~small])
+    assert (labels[small] != one_hot[small]).any()
+
+
+def test_a_limit_without_a_change_is_no_augmentation():
+    spec = AugmentationSpec(classes_below=5)
+    assert spec.is_none
+    assert draw_fields(spec, SHAPE) == {}

@@ -52,3 +52,26 @@ def test_the_dataset_of_an_epoch_gives_the_batches_of_that_epoch():
             np.testing.assert_array_equal(given[0]["image"], expected[0]["image"])
             np.testing.assert_array_equal(given[0]["transform"], expected[0]["transform"])
             np.testing.assert_array_equal(given[1], expected[1])
+
+
+@pytest.mark.parametrize("imbalance", ["none", "oversample", "undersample"])
+@pytest.mark.parametrize(("limit", "changed"), [(3, []), (4, [1]), (12, [1]), (13, [0, 1])])
+def test_only_classes_with_fewer_training_images_than_the_limit_are_changed(imbalance, limit, changed):
+    made = feed(imbalance=imbalance, augmentation={"rotation": 30, "classes_below": limit})
+    for inputs, labels, _ in made.batches(1):
+        np.testing.assert_array_equal(inputs["changed"], np.isin(labels, changed))
+
+
+def test_a_network_is_shown_the_large_classes_as_they_are():
+    import keras
+
+    from imgcls.augmentation.applying import augmenting_model
+
+    made = feed(batch=15, augmentation={"brightness": 0.9, "horizontal_flip": True, "classes_below": 12})
+    image = keras.Input((2, 2, 1))
+    shows = augmenting_model(made.spec.augmentation, keras.Model(image, keras.layers.Identity()(image)), (2, 2, 1))
+    (inputs, labels, _) = next(iter(made.dataset(1)))
+    shown = np.asarray(shows(inputs))
+    is_large = np.asarray(labels) == 0
+    np.testing.assert_array_equal(shown[is_large], np.asarray(inputs["image"])[is_large])
+    assert not np.array_equal(shown[~is_large], np.asarray(inputs["image"])[~is_large])
