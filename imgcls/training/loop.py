@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.errors import RunError
+from imgcls.models import set_trainable, summarize
 from imgcls.spec import Spec
 from imgcls.spec.optimization import Plateau
 from imgcls.training.feed import TrainingFeed
@@ -21,7 +22,16 @@ from imgcls.training.optimizers import RateTable, build_optimizer
 from imgcls.training.schedules import epoch_rates
 from imgcls.training.stopping import Watch, watch_plateau, watch_stopping
 
-__all__ = ["DivergedError", "EpochRow", "Progress", "TrainingResult", "TrainingState", "train_network"]
+__all__ = [
+    "DivergedError",
+    "EpochRow",
+    "Progress",
+    "Stage",
+    "StageResult",
+    "TrainingResult",
+    "TrainingState",
+    "train_network",
+]
 
 Weights = list[NDArray[Any]]
 
@@ -37,6 +47,43 @@ class EpochRow:
     val_accuracy: float | None
     lr: float
     seconds: float
+    stage: int = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage is about to do.
+
+    Attributes:
+        stage: counts from 1.
+        spec: of this stage alone.
+        trainable_params: that learn in it, of ``total_params``.
+    """
+
+    stage: int
+    spec: Spec
+    trainable_params: int
+    total_params: int
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did; epochs count from the first one of the training.
+
+    Attributes:
+        best_epoch: whose weights it ended with: the best monitored one where ``restore_best``, else its last.
+        lr: the initial one.
+    """
+
+    stage: int
+    first_epoch: int
+    epochs_run: int
+    best_epoch: int
+    stopped_early: bool
+    lr: float
+    optimizer: str
+    trainable_params: int
+    total_params: int
 
 
 @dataclass(frozen=True)
@@ -46,18 +93,25 @@ class TrainingState:
     Attributes:
         history: of the epochs so far.
         train_seconds: of each of them, without its validation.
+        stages: the finished ones; all below is of the running one.
         stopping: what early stopping has seen.
         plateau: what the plateau schedule has seen.
         rate_scale: what the plateau schedule multiplies the rate by.
-        finished: whether early stopping ended the training.
+        stopped: whether early stopping ended it.
     """
 
     history: tuple[EpochRow, ...] = ()
     train_seconds: tuple[float, ...] = ()
+    stages: tuple[StageResult, ...] = ()
     stopping: Watch = Watch()  # noqa: RUF009 - frozen
     plateau: Watch = Watch()  # noqa: RUF009 - frozen
     rate_scale: float = 1.0
-    finished: bool = False
+    stopped: bool = False
+
+    @property
+    def stage_epochs(self) -> int:
+        """Epochs done of the running stage."""
+        return len(self.history) - sum(stage.epochs_run for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -65,20 +119,30 @@ class TrainingResult:
     """What the training did; the network has the weights of ``best_epoch``.
 
     Attributes:
-        best_epoch: the best monitored one where ``restore_best``, else the last.
         compile_seconds: until the first step was done, most of it tracing.
         images_per_epoch: how many were shown, which over- and undersampling change.
     """
 
     state: TrainingState
-    best_epoch: int
-    stopped_early: bool
     compile_seconds: float
     images_per_epoch: int
+
+    @property
+    def best_epoch(self) -> int:
+        """The best monitored one of the last stage where ``restore_best``, else the last."""
+        return self.state.stages[-1].best_epoch
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether early stopping ended the last stage."""
+        return self.state.stages[-1].stopped_early
 
 
 class Progress(Protocol):
     """Who wants to know how the training goes."""
+
+    def stage(self, stage: Stage) -> None:
+        """Tell that a stage begins; not told where the training has no stages."""
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         """Tell the running means of an epoch after a step."""
@@ -91,6 +155,18 @@ class DivergedError(RunError):
     """The loss is not a finite number any more; the network has the last finite weights."""
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What all stages of a training share."""
+
+    network: keras.Model
+    trainer: keras.Model
+    feed: TrainingFeed
+    validate: Callable[[], tuple[float, float]] | None
+    progress: Progress
+    watcher: _BatchWatcher
+
+
 def train_network(
     spec: Spec,
     network: keras.Model,
@@ -99,7 +175,7 @@ def train_network(
     validate: Callable[[], tuple[float, float]] | None,
     progress: Progress,
 ) -> TrainingResult:
-    """Train for the spec's epochs or until early stopping.
+    """Train for the epochs of each of the spec's phases, or until its early stopping.
 
     Args:
         network: what is trained and validated.
@@ -109,33 +185,60 @@ def train_network(
     Raises:
         DivergedError: with epoch and step.
     """
-    rates = _compile(spec, trainer, feed.steps)
-    watcher = _BatchWatcher(progress, feed.steps)
-    state, best, finite = TrainingState(), None, network.get_weights()
-    for epoch in range(1, spec.epochs + 1):
+    parts = _Parts(network, trainer, feed, validate, progress, _BatchWatcher(progress, feed.steps))
+    state = TrainingState()
+    for phase in spec.phases:
+        set_trainable(network, phase.architecture)
+        stage = _stage(len(state.stages) + 1, phase, network)
+        if spec.stages:
+            progress.stage(stage)
+        state = _train_stage(stage, parts, state)
+    return TrainingResult(state, parts.watcher.first_step_seconds, feed.length)
+
+
+def _stage(number: int, phase: Spec, network: keras.Model) -> Stage:
+    summary = summarize(network)
+    return Stage(number, phase, summary.trainable_params, summary.total_params)
+
+
+def _train_stage(stage: Stage, parts: _Parts, state: TrainingState) -> TrainingState:
+    """Train with a fresh optimizer and fresh rules; the network ends with the stage's best weights."""
+    spec, network = stage.spec, parts.network
+    rates = _compile(spec, parts.trainer, parts.feed.steps)
+    best, finite = None, network.get_weights()
+    while state.stage_epochs < spec.epochs and not state.stopped:
         try:
-            logs, train_seconds = _fit_epoch(spec, trainer, feed, rates, watcher, state)
-            weights = _finite_weights(network, epoch, feed.steps)
+            logs, train_seconds = _fit_epoch(spec, parts, rates, state)
+            weights = _finite_weights(network, len(state.history) + 1, parts.feed.steps)
         except DivergedError:
             network.set_weights(finite)
             raise
         finite = weights
-        state = _with_epoch(state, logs, validate, rates.last, train_seconds)
-        progress.epoch(state.history[-1])
+        state = _with_epoch(state, stage.stage, logs, parts.validate, rates.last, train_seconds)
+        parts.progress.epoch(state.history[-1])
         state = _decide(spec, state)
         if _is_best(spec, state):
             best = weights
-        if state.finished:
-            break
     if best is not None:
         network.set_weights(best)
-    return TrainingResult(
-        state=state,
-        best_epoch=state.stopping.best_epoch if best is not None else len(state.history),
-        stopped_early=state.finished and len(state.history) < spec.epochs,
-        compile_seconds=watcher.first_step_seconds,
-        images_per_epoch=feed.length,
+    return _ended(stage, state, state.stopping.best_epoch if best is not None else len(state.history))
+
+
+def _ended(stage: Stage, state: TrainingState, best_epoch: int) -> TrainingState:
+    """Return the state after a stage: what it did is noted, and nothing is carried over to the next."""
+    assert stage.spec.lr.initial is not None
+    result = StageResult(
+        stage=stage.stage,
+        first_epoch=len(state.history) - state.stage_epochs + 1,
+        epochs_run=state.stage_epochs,
+        best_epoch=best_epoch,
+        stopped_early=state.stopped and state.stage_epochs < stage.spec.epochs,
+        lr=stage.spec.lr.initial,
+        optimizer=stage.spec.optimizer.name,
+        trainable_params=stage.trainable_params,
+        total_params=stage.total_params,
     )
+    return TrainingState(state.history, state.train_seconds, (*state.stages, result))
 
 
 def _compile(spec: Spec, trainer: keras.Model, steps: int) -> RateTable:
@@ -150,24 +253,21 @@ def _compile(spec: Spec, trainer: keras.Model, steps: int) -> RateTable:
 
 
 def _fit_epoch(
-    spec: Spec,
-    trainer: keras.Model,
-    feed: TrainingFeed,
-    rates: RateTable,
-    watcher: _BatchWatcher,
-    state: TrainingState,
+    spec: Spec, parts: _Parts, rates: RateTable, state: TrainingState
 ) -> tuple[dict[str, list[float]], float]:
     """Train for the next epoch; return Keras' figures and the seconds."""
     epoch, begun = len(state.history) + 1, time.perf_counter()
-    rates.load(_rates(spec, state, epoch, feed.steps))
-    logs = trainer.fit(
-        feed.dataset(epoch), initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
+    rates.load(_rates(spec, state, parts.feed.steps))
+    data = parts.feed.dataset(epoch)
+    logs = parts.trainer.fit(
+        data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[parts.watcher]
     ).history
     return logs, time.perf_counter() - begun
 
 
 def _with_epoch(
     state: TrainingState,
+    stage: int,
     logs: dict[str, list[float]],
     validate: Callable[[], tuple[float, float]] | None,
     lr: float,
@@ -184,12 +284,13 @@ def _with_epoch(
         val_accuracy=val_accuracy,
         lr=float(f"{lr:.7g}"),  # as it was given, not as float32 holds it
         seconds=train_seconds + time.perf_counter() - begun,
+        stage=stage,
     )
     return replace(state, history=(*state.history, row), train_seconds=(*state.train_seconds, train_seconds))
 
 
-def _rates(spec: Spec, state: TrainingState, epoch: int, steps: int) -> NDArray[np.float32]:
-    rates = epoch_rates(spec.lr, epoch=epoch, epochs=spec.epochs, steps_per_epoch=steps)
+def _rates(spec: Spec, state: TrainingState, steps: int) -> NDArray[np.float32]:
+    rates = epoch_rates(spec.lr, epoch=state.stage_epochs + 1, epochs=spec.epochs, steps_per_epoch=steps)
     if isinstance(spec.lr, Plateau):
         return np.maximum(rates * np.float32(state.rate_scale), np.float32(spec.lr.min_lr))
     return rates
@@ -211,7 +312,7 @@ def _decide(spec: Spec, state: TrainingState) -> TrainingState:
         state = replace(state, plateau=seen, rate_scale=state.rate_scale * (spec.lr.factor if lower else 1))
     if (rule := spec.early_stopping) is not None:
         seen, stop = watch_stopping(rule, state.stopping, row.epoch, _monitored(row, rule.monitor))
-        state = replace(state, stopping=seen, finished=stop)
+        state = replace(state, stopping=seen, stopped=stop)
     return state
 
 

@@ -1,0 +1,133 @@
+"""Training in phases: one run, one history, the best weights of each phase handed on."""
+
+import numpy as np
+import pytest
+
+import imgcls
+from imgcls import SpecError
+from imgcls.spec import load_spec
+
+LAYERS = [{"conv": 4}, {"max_pool": 2}, "flatten"]
+
+
+@pytest.fixture
+def spec(color_photos):
+    return {
+        "data": str(color_photos),
+        "resolution": [12, 16],
+        "architecture": LAYERS,
+        "optimizer": {"name": "sgd", "momentum": 0.9},
+        "lr": 0.01,
+        "batch": 8,
+        "epochs": 2,
+    }
+
+
+def test_a_stage_takes_what_it_leaves_out_from_the_one_before():
+    stages = [
+        {"epochs": 3},
+        {"lr": 1e-4, "trainable": 2, "early_stopping": 4},
+        {"optimizer": "sgd", "epochs": 1},
+        {"early_stopping": "none"},
+    ]
+    spec = load_spec(
+        {"data": "digits", "lr": 2e-3, "early_stopping": 7, "architecture": "mobilenet", "stages": stages}
+    ).spec.completed()
+    phases = spec.phases
+    assert [phase.epochs for phase in phases] == [3, 3, 1, 1]
+    assert [phase.lr.initial for phase in phases] == [2e-3, 1e-4, 1e-4, 1e-4]
+    assert [phase.optimizer.name for phase in phases] == ["adam", "adam", "sgd", "sgd"]
+    assert [phase.architecture.trainable for phase in phases] == ["none", 2, 2, 2]
+    assert [phase.early_stopping and phase.early_stopping.patience for phase in phases] == [7, 4, 4, None]
+
+
+def test_the_resolved_stages_leave_nothing_out_and_read_back_the_same():
+    spec = load_spec({"data": "digits", "stages": [{"epochs": 1}, {"early_stopping": 3}]}).spec.completed()
+    again = load_spec({"data": "digits", "stages": [stage.model_dump(by_alias=True) for stage in spec.stages]}).spec
+    assert again.completed().phases[1].early_stopping == spec.phases[1].early_stopping
+    assert spec.stages[1].epochs == 1
+    assert spec.stages[0].early_stopping == "none"
+
+
+def test_trainable_needs_a_backbone():
+    with pytest.raises(SpecError, match="there is none"):
+        load_spec({"data": "digits", "stages": [{"trainable": "all"}]})
+
+
+def test_a_stage_that_watches_validation_needs_one():
+    with pytest.raises(SpecError, match="validation part: none is given"):
+        load_spec(
+            {"data": {"source": "digits", "validation": "none"}, "stages": [{"epochs": 1}, {"early_stopping": 3}]}
+        )
+
+
+def test_stages_make_one_history_with_a_rate_and_an_optimizer_each(spec, tmp_path):
+    stages = [{"epochs": 2}, {"epochs": 3, "lr": {"initial": 0.005, "schedule": "linear"}, "optimizer": "adam"}]
+    run = imgcls.train(spec, {"stages": stages}, runs_dir=tmp_path)
+    assert list(run.history.epoch) == [1, 2, 3, 4, 5]
+    assert list(run.history.stage) == [1, 1, 2, 2, 2]
+    assert list(run.history.lr[:2]) == [0.01, 0.01]
+    assert run.history.lr[2] < 0.005, "a schedule runs over the epochs of its stage"
+    first, second = run.metrics["stages"]
+    assert (first["first_epoch"], first["epochs_run"], second["first_epoch"], second["epochs_run"]) == (1, 2, 3, 3)
+    assert (first["optimizer"], second["optimizer"], second["lr"]) == ("sgd", "adam", 0.005)
+    assert run.metrics["epochs_run"] == run.metrics["best_epoch"] == 5
+    assert len(run.settings["stages"]) == 2
+
+
+def test_a_stage_begins_with_the_best_weights_of_the_one_before_and_a_rule_that_has_seen_nothing(
+    spec, tmp_path, monkeypatch
+):
+    from imgcls.experiment import running
+
+    found = iter([0.1, 0.9, 0.2, 0.3, 0.25, 0.2])  # validation accuracies; each stage has its own best
+    weights = []
+
+    def watched(spec, network, dataset, split):
+        weights.append(network.get_weights())
+        return type("Seen", (), {"loss": 1.0, "accuracy": next(found)})
+
+    real = running.predict_part
+    monkeypatch.setattr(
+        running, "predict_part", lambda *parts: watched(*parts) if parts[-1] == "validation" else real(*parts)
+    )
+    rule = {"monitor": "val_accuracy", "patience": 2}
+    stages = [{"epochs": 3, "early_stopping": rule}, {"epochs": 9, "lr": 1e-12}]
+    run = imgcls.train(spec, {"stages": stages}, runs_dir=tmp_path)
+    first, second = run.metrics["stages"]
+    assert (first["best_epoch"], first["stopped_early"]) == (2, False)
+    assert (second["best_epoch"], second["epochs_run"], second["stopped_early"]) == (4, 3, True)
+    for best, start in zip(weights[1], weights[3], strict=True):
+        np.testing.assert_allclose(best, start, atol=1e-6)
+    assert run.metrics["best_epoch"] == 4
+    for best, kept in zip(weights[3], run.model().get_weights(), strict=True):
+        np.testing.assert_array_equal(best, kept)
+
+
+def test_unfreezing_trains_what_was_frozen_and_only_then(spec, tmp_path):
+    backbone = {"backbone": "mobilenet", "weights": "none", "cut": "conv_dw_1_relu"}
+    seen = []
+
+    class Looking(imgcls.Observer):
+        def stage(self, stage):
+            seen.append(stage)
+
+    stages = [{"epochs": 1}, {"epochs": 1, "trainable": "all"}]
+    settings = {"architecture": backbone, "resolution": 32, "epochs": 1}
+    frozen = imgcls.train(spec, settings, runs_dir=tmp_path).model()
+    both = imgcls.train(spec, settings | {"stages": stages}, runs_dir=tmp_path, observer=Looking())
+    start = imgcls.train(spec, settings | {"lr": 1e-12}, runs_dir=tmp_path).model()
+
+    assert seen[0].trainable_params < seen[1].trainable_params < seen[1].total_params
+    assert [stage["trainable_params"] for stage in both.metrics["stages"]] == [each.trainable_params for each in seen]
+    kernels = [each.get_layer("conv1").get_weights()[0] for each in (start, frozen, both.model())]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[2] - kernels[1]).max() > 0
+
+
+def test_the_same_stages_and_seed_give_the_same_numbers(spec, tmp_path):
+    stages = [{"epochs": 1}, {"epochs": 1, "optimizer": "adam", "lr": 1e-3}]
+    first, second = (imgcls.train(spec, {"stages": stages}, runs_dir=tmp_path) for _ in range(2))
+    for ours, theirs in zip(first.model().get_weights(), second.model().get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert first.metrics == second.metrics
