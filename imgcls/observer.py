@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from imgcls.findings import Finding
 
 if TYPE_CHECKING:
     from imgcls.backend import Device
     from imgcls.data import Dataset
     from imgcls.runs import Run
     from imgcls.spec import Spec
-    from imgcls.training.loop import EpochRow
+    from imgcls.training.loop import EpochRow, Stage
 
 __all__ = ["Observer"]
 
@@ -23,8 +26,26 @@ class Observer:
     def prepared(self, dataset: Dataset) -> None:
         """The images are there."""
 
-    def started(self, spec: Spec, run: Run, device: Device, params: int) -> None:
-        """The network is built and training begins; ``spec`` has every value in force."""
+    def remarked(self, findings: Sequence[Finding]) -> None:
+        """What is remarkable about the spec; told before anything is done."""
+
+    def repeating(self, number: int, repeats: int, seed: int) -> None:
+        """A repeat begins; ``number`` counts from 1."""
+
+    def failed(self, message: str) -> None:
+        """A repeat failed; the others go on."""
+
+    def started(self, spec: Spec, run: Run, device: Device, params: int, pretrained: str | None = None) -> None:
+        """The network is built and training begins.
+
+        Args:
+            spec: every value in force.
+            params: of the network, all.
+            pretrained: what was loaded into it, for people.
+        """
+
+    def stage(self, stage: Stage) -> None:
+        """A stage of the training begins; not told where there are none."""
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         """A training step is done; loss and accuracy are the epoch's means so far."""

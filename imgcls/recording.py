@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.evaluation.prediction import Predictions
     from imgcls.observer import Observer
-    from imgcls.training.loop import EpochRow, TrainingResult
+    from imgcls.training.loop import EpochRow, Stage, TrainingResult
 
 __all__ = [
     "Clock",
@@ -36,6 +36,7 @@ __all__ = [
     "save_model",
     "write_evaluation",
     "write_inputs",
+    "write_manifest",
     "write_results",
     "write_timings",
 ]
@@ -73,15 +74,20 @@ def recorded(run: Run) -> Iterator[None]:
         handler.close()
 
 
-def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, dataset: Dataset, device: Device) -> None:
-    """Write what the run starts from, before the first epoch."""
+def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device) -> None:
+    """Write what a run or its repeats start from, before the first epoch."""
     write_text(run.path(runs.SPEC), loaded.text)
     write_text(run.path(runs.RESOLVED), spec_yaml(spec))
     environment = describe_environment(device, precision=spec.precision, seed=spec.seed, base=loaded.base)
     write_json(run.path(runs.ENVIRONMENT), environment)
+    log.info("device: %s", device.name)
+
+
+def write_manifest(run: Run, dataset: Dataset) -> None:
+    """Write which images there are, in which part, before the first epoch."""
     write_csv(run.path(runs.MANIFEST), ("path", "label", "split", "sha256"), _manifest(dataset))
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in dataset.splits.items())
-    log.info("images: %s; classes: %d; device: %s", sizes, len(dataset.classes), device.name)
+    log.info("images: %s; classes: %d", sizes, len(dataset.classes))
     for finding in dataset.findings:
         log.warning("%s: %s", finding.code, finding.message)
 
@@ -100,16 +106,27 @@ class HistoryRecorder:
         self.run = run
         self.observer = observer
         self.rows: list[EpochRow] = []
+        self.staged = False  # only then has the history a column that says which stage
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         self.observer.batch(epoch, step, steps, loss, accuracy)
 
+    def stage(self, stage: Stage) -> None:
+        self.staged = True
+        log.info("stage %d: %d of %d parameters learn", stage.stage, stage.trainable_params, stage.total_params)
+        self.observer.stage(stage)
+
     def epoch(self, row: EpochRow) -> None:
         self.rows.append(row)
-        values = [["" if value is None else value for value in asdict(each).values()] for each in self.rows]
-        write_csv(self.run.path(runs.HISTORY), [item.name for item in fields(row)], values)
-        log.info("%s", ", ".join(f"{name} {value}" for name, value in asdict(row).items()))
+        columns = [item.name for item in fields(row) if item.name != "stage" or self.staged]
+        values = [[_cell(getattr(each, column)) for column in columns] for each in self.rows]
+        write_csv(self.run.path(runs.HISTORY), columns, values)
+        log.info("%s", ", ".join(f"{column} {getattr(row, column)}" for column in columns))
         self.observer.epoch(row)
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def save_model(run: Run, network: keras.Model) -> None:

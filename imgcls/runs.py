@@ -38,6 +38,8 @@ CONFUSION_PNG = "confusion_matrix.png"
 REPORT_CSV = "classification_report.csv"
 CURVES_PNG = "curves.png"
 MODEL = "model.keras"
+REPEATS_JSON = "repeats.json"  # only in the folder of repeats: what they have in common
+REPEATS_CSV = "repeats.csv"
 STATUS = "status.json"
 LOG = "train.log"
 CHECKPOINT = "checkpoint"
@@ -55,11 +57,21 @@ METRICS_KEYS: _Types = {
     "classes": list, "split": str, "n": int, "accuracy": NUMBER, "accuracy_ci95": list, "macro_f1": NUMBER,
     "majority_baseline": NUMBER, "per_class": dict, "confusion_matrix": list, "loss": (*NUMBER, NOTHING),
     "top5_accuracy": (*NUMBER, NOTHING), "epochs_run": (int, NOTHING), "warnings": (list, NOTHING),
+    "stages": (list, NOTHING), "reported": (list, NOTHING), "pretrained": (str, NOTHING),
 }  # fmt: skip
 TIMINGS_KEYS: _Types = {
     "total": (*NUMBER, NOTHING), "phases": (dict, NOTHING), "epoch_seconds": (list, NOTHING),
     "images_per_second": (*NUMBER, NOTHING),
 }  # fmt: skip
+REPEATS_KEYS: _Types = {
+    "repeats": int, "runs": list, "summary": dict, "split": (str, NOTHING), "n": (int, NOTHING),
+    "majority_baseline": (*NUMBER, NOTHING), "warnings": (list, NOTHING), "reported": (list, NOTHING),
+}  # fmt: skip
+REPEAT_KEYS: _Types = {  # a row of "runs"
+    "folder": str, "state": str, "seed": (int, NOTHING), "message": (str, NOTHING),
+    **dict.fromkeys(("accuracy", "macro_f1", "loss", "epochs_run", "seconds"), (*NUMBER, NOTHING)),
+}  # fmt: skip
+FIGURE_KEYS: _Types = dict.fromkeys(("mean", "sd", "min", "max"), (*NUMBER, NOTHING))  # a value of "summary"
 ENVIRONMENT_KEYS: _Types = {"device": (dict, NOTHING)}
 
 
@@ -129,6 +141,32 @@ class Run:
         """
         return self._json(METRICS, METRICS_KEYS)
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it is a folder of repeats: each of them is a run, and it has no result of its own."""
+        return self.path(REPEATS_JSON).exists()
+
+    @cached_property
+    def repeats(self) -> dict[str, Any]:
+        """What ``repeats.json`` holds: a row a repeat, and mean, sd, min and max of their figures.
+
+        Raises:
+            DataError: it is no folder of repeats (DamagedError: or the file is damaged).
+        """
+        record = self._json(REPEATS_JSON, REPEATS_KEYS)
+        checks = [_wrong_key(row, REPEAT_KEYS) for row in record["runs"]]
+        checks += [_wrong_key(figure, FIGURE_KEYS) for figure in record["summary"].values()]
+        if wrong := next(filter(None, checks), ""):
+            raise DamagedError(f"{self.path(REPEATS_JSON)} is damaged: {wrong}")
+        return record
+
+    @property
+    def members(self) -> tuple[Run, ...]:
+        """The repeats, each a run, in their order; none of an ordinary run."""
+        if not self.is_repeated:
+            return ()
+        return tuple(Run(self.folder / str(row["folder"])) for row in self.repeats["runs"])
+
     @cached_property
     def timings(self) -> dict[str, Any]:
         """What ``timings.json`` holds: seconds of each phase, of each epoch, images a second."""
@@ -196,12 +234,9 @@ class Run:
             raise DataError(self._missing(file)) from error
         except (OSError, ValueError, RecursionError) as error:
             raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
-        if not isinstance(value, dict):
-            raise DamagedError(f"{path} is damaged: not a JSON object")
-        for key, types in (keys or {}).items():
-            if not isinstance(value.get(key), types):
-                raise DamagedError(f"{path} is damaged: {'no' if key not in value else 'a wrong'} {key}")
-        return value
+        if wrong := _wrong_key(value, keys or {}):
+            raise DamagedError(f"{path} is damaged: {wrong}")
+        return dict(value)
 
     def _missing(self, file: str) -> str:
         state = "unfinished" if file == STATUS else self.status.state
@@ -287,6 +322,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
         if file.read() not in (b"\n", b"\r"):
             raise DamagedError(f"{path} is damaged: its last row is cut short")
     return rows
+
+
+def _wrong_key(value: Any, keys: _Types) -> str:
+    """Say what of a JSON object is not as its readers rely on; an empty string where all is."""
+    if not isinstance(value, dict):
+        return "not a JSON object"
+    wrong = (key for key, types in keys.items() if not isinstance(value.get(key), types))
+    return next((f"{'a wrong' if key in value else 'no'} {key}" for key in wrong), "")
 
 
 def _alive(record: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.wording import counted
 from imgcls_cli.console import plain
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.runs import Run
     from imgcls.spec import Spec
-    from imgcls.training.loop import EpochRow
+    from imgcls.training.loop import EpochRow, Stage
 
 __all__ = ["TerminalObserver"]
 
@@ -94,12 +96,32 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         if self.console.is_terminal:
             self.say("starting TensorFlow")
 
-    def started(self, spec: Spec, run: Run, device: Device, params: int) -> None:
-        self.epochs, self.run = spec.epochs, run
+    def remarked(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self.warn(finding.message)
+
+    def repeating(self, number: int, repeats: int, seed: int) -> None:
+        self.say(f"repeat    {number} of {repeats}, seed {seed}")
+
+    def failed(self, message: str) -> None:
+        self._clear()
+        self.warn(f"this repeat failed: {message}")
+
+    def started(self, spec: Spec, run: Run, device: Device, params: int, pretrained: str | None = None) -> None:
+        self.epochs, self.run, self.finished = sum(phase.epochs for phase in spec.phases), run, 0
         gpu = f"; {device.note}" if device.note else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
         self.say(f"network   {params:,} parameters")
+        if pretrained:
+            self.say(f"weights   {pretrained}")
         self.say(f"run       {run.folder}")
+        if not spec.stages:
+            self.say(_HEADER)
+
+    def stage(self, stage: Stage) -> None:
+        count = counted(stage.spec.epochs, "epoch")
+        learning = f"{stage.trainable_params:,} of {stage.total_params:,} parameters learn"
+        self.say(f"stage     {stage.stage}: up to {count}, {stage.spec.optimizer.name}, {learning}")
         self.say(_HEADER)
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:

@@ -12,12 +12,13 @@ from imgcls_cli.options import CacheDir, RunsDir, Set, SpecFile
 __all__ = ["train"]
 
 
-def train(
+def train(  # noqa: PLR0917 - an argument an option
     spec: SpecFile,
     settings: Set = None,
     runs_dir: RunsDir = Path("runs"),
     name: Annotated[str | None, typer.Option(help="What the run is called; by default the spec's name.")] = None,
     seed: Annotated[int | None, typer.Option(help="What all randomness derives from.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Train so often, with seeds that follow on the first.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or gpu.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 where the result is degenerate.")] = False,
     cache_dir: CacheDir = None,
@@ -32,7 +33,7 @@ def train(
     from imgcls_cli.live import TerminalObserver
     from imgcls_cli.signals import end_on_signals
 
-    options = {"name": name, "seed": seed, "device": device}
+    options = {"name": name, "seed": seed, "repeats": repeats, "device": device}
     end_on_signals()
     with TerminalObserver(err) as observer:
         from imgcls.experiment import refuse_degenerate

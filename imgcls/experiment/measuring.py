@@ -1,0 +1,49 @@
+"""One part of the images, predicted in one pass and measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from imgcls.data import Dataset
+from imgcls.findings import Finding
+from imgcls.spec import Spec
+from imgcls.spec.remarks import spec_remarks
+
+if TYPE_CHECKING:
+    import keras
+
+    from imgcls.evaluation.prediction import Predictions
+
+__all__ = ["held_out_part", "measure", "predict_part"]
+
+
+def held_out_part(dataset: Dataset) -> str:
+    """Return the part that the result is measured on: test if there is one."""
+    return next(split for split in ("test", "validation", "train") if split in dataset.splits)
+
+
+def predict_part(spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:
+    """Predict the images of a part in their stored order."""
+    from imgcls.evaluation.prediction import predict_images
+
+    rows = dataset.splits[split]
+    return predict_images(spec, network, dataset.images, rows, dataset.labels[rows])
+
+
+def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) -> dict[str, Any]:
+    """Return the figures of a part, with what is remarkable about spec, images and result."""
+    from imgcls.evaluation.checks import check_result
+    from imgcls.evaluation.metrics import compute_metrics
+
+    metrics = compute_metrics(
+        predictions.labels, predictions.probabilities, dataset.classes, loss=predictions.loss, split=split
+    )
+    found = [*_not_held_out(split), *spec_remarks(spec), *dataset.findings, *check_result(metrics)]
+    return metrics | {"warnings": [asdict(finding) for finding in found]}
+
+
+def _not_held_out(split: str) -> list[Finding]:
+    if split in ("test", "data"):
+        return []
+    return [Finding("not_held_out", f"measured on the {split} part, which the training used: too good to be true")]

@@ -1,0 +1,84 @@
+"""An experiment from its spec to the finished folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imgcls import backend
+from imgcls.errors import DegenerateError
+from imgcls.experiment.preparing import prepare
+from imgcls.experiment.repeating import run_repeats
+from imgcls.experiment.running import run_once
+from imgcls.observer import Observer
+from imgcls.recording import Clock
+from imgcls.runs import Run, check_writable, create_run
+from imgcls.spec import load_spec
+from imgcls.spec.remarks import spec_remarks
+
+__all__ = ["refuse_degenerate", "train"]
+
+
+def train(
+    spec: Path | str | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    runs_dir: Path | str = "runs",
+    cache_dir: Path | str | None = None,
+    observer: Observer | None = None,
+    strict: bool = False,
+) -> Run:
+    """Run an experiment: prepare the data, train, evaluate once on the held-out part, write the run folder.
+
+    With ``repeats`` in the spec all of that but the data is done so often, each time with another seed: the folder then
+    holds a run folder for each repeat, and a summary of them.
+
+    Args:
+        spec: a YAML file, or the spec as a mapping.
+        overrides: dotted key → value, on top of the spec: ``{"lr": 1e-4, "data.limit.train": 1000}``; paths in it
+            are relative to the working folder.
+        runs_dir: where the run folder is made.
+        cache_dir: where prepared data is kept; by default the user's cache folder.
+        observer: is told how it goes.
+        strict: raise where the result is degenerate; the folder is complete nonetheless.
+
+    Raises:
+        SpecError: the spec is wrong; no run folder is made.
+        DataError: the data is; no run folder is made.
+        RunError: the run failed, or some of its repeats did; the folder says so.
+        DegenerateError: under ``strict``.
+    """
+    observer = observer or Observer()
+    clock = Clock()
+    loaded = load_spec(spec, overrides)
+    check_writable(Path(runs_dir))
+    observer.remarked(spec_remarks(loaded.spec))
+    with backend.memory_is_told():
+        prepared = prepare(loaded, cache_dir, observer, clock)
+        with clock("build"):
+            network, pretrained = prepared.build(prepared.spec)
+    run = create_run(Path(runs_dir), loaded.name)
+    if prepared.spec.repeats > 1:
+        del network  # built to know that it can be, before there is a folder
+        run_repeats(run, prepared, observer)
+    else:
+        run_once(run, prepared, prepared.spec, network, pretrained, observer, clock)
+    if strict:
+        refuse_degenerate(run)
+    return run
+
+
+def refuse_degenerate(run: Run) -> None:
+    """Raise DegenerateError if the run's result means nothing, for instance one class predicted for all images."""
+    from imgcls.evaluation.checks import DEGENERATE_CODES
+
+    results = (run.members or (run,)) if run.is_repeated else (run,)
+    found = [
+        warning["message"]
+        for each in results
+        for warning in each.metrics["warnings"]
+        if warning["code"] in DEGENERATE_CODES
+    ]
+    if found:
+        raise DegenerateError(f"the result in {run.folder} is degenerate: {'; '.join(dict.fromkeys(found))}")
