@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -10,8 +11,11 @@ from typing import Any
 
 from imgcls.errors import DataError, nearest
 from imgcls.runs import SPEC, STATUS, TIME, Run, folder_name
+from imgcls.wording import counted, some
 
-__all__ = ["find_run", "list_runs"]
+__all__ = ["find_run", "full_name", "list_runs", "refuse_repeats"]
+
+REPEAT = re.compile(r"^repeat-\d+$")  # the folders of repeats in the folder of their run
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
@@ -20,8 +24,12 @@ def list_runs(runs_dir: Path) -> list[Run]:
         return []
     folders = [folder for folder in runs_dir.iterdir() if not folder.name.startswith(".")]
     taken = {folder.name for folder in folders}
-    found = [Run(folder) for folder in folders if (folder / STATUS).is_file() or (folder / SPEC).is_file()]
+    found = [Run(folder) for folder in folders if _is_run(folder)]
     return sorted(found, key=lambda run: (*_age(run, taken), run.name))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / STATUS).is_file() or (folder / SPEC).is_file()
 
 
 def _age(run: Run, taken: Collection[str]) -> tuple[str, int, int]:
@@ -43,15 +51,19 @@ def _numbered(name: str, taken: Collection[str]) -> tuple[str, int]:
 def find_run(reference: str, runs_dir: Path) -> Run:
     """Return the run that a path, a name, a unique prefix of a folder's or run's name, or ``latest`` means.
 
-    Of several runs with one name it is the newest.
+    Of several runs with one name it is the newest. ``/repeat-2`` behind a name or prefix, or behind ``latest``, means
+    that repeat.
 
     Raises:
         DataError: none or several fit; names them.
     """
     if not reference:
         raise DataError("an empty name means no run; a path, a name, a unique prefix of one, or latest is accepted")
-    if (folder := Path(reference)).is_dir() and ((folder / STATUS).is_file() or (folder / SPEC).is_file()):
+    if (folder := Path(reference)).is_dir() and _is_run(folder):
         return Run(folder)
+    name, _, repeat = reference.rstrip("/").rpartition("/")
+    if name and REPEAT.match(repeat):
+        return _find_repeat(find_run(name, runs_dir), repeat)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[-1]
@@ -70,6 +82,43 @@ def find_run(reference: str, runs_dir: Path) -> Run:
         raise DataError(f"no run {reference!r}: there are no runs in {runs_dir}")
     hint = nearest(reference, [name for each, _ in names for name in each])
     raise DataError(f"no run {reference!r} in {runs_dir}{hint}")
+
+
+def _find_repeat(run: Run, name: str) -> Run:
+    if _is_run(run.folder / name):
+        return Run(run.folder / name)
+    if there := _repeats(run):
+        raise DataError(f"{run.name} has no {name}; it has {some(there)}")
+    reason = "none has begun" if run.is_repeated else "it is no folder of repeats"
+    raise DataError(f"{run.name} has no {name}: {reason}")
+
+
+def _repeats(run: Run) -> list[str]:
+    """Return the names of the repeats that lie in a run's folder, in their order."""
+    found = [folder.name for folder in run.folder.iterdir() if REPEAT.match(folder.name) and _is_run(folder)]
+    return sorted(found, key=lambda name: int(name.rpartition("-")[2]))
+
+
+def full_name(run: Run) -> str:
+    """Return what a run is told from others by: its name, of a repeat behind that of the run it is a part of."""
+    whole = Run(run.folder.resolve().parent)
+    return f"{whole.name}/{run.name}" if REPEAT.match(run.name) and _is_run(whole.folder) else run.name
+
+
+def refuse_repeats(run: Run) -> None:
+    """Raise where a folder of repeats is given and one network is needed.
+
+    Raises:
+        DataError: it is such a folder; names its repeats.
+    """
+    if not run.is_repeated:
+        return
+    there = _repeats(run)
+    count = len(there)
+    with suppress(DataError):  # damaged: then those that lie there
+        count = run.repeats["repeats"]
+    hint = f"; name one: {run.folder / there[0]} (it has {some(there)})" if there else "; none has begun"
+    raise DataError(f"{run.folder} is a folder of {counted(count, 'repeat')}{hint}")
 
 
 def _names(run: Run, taken: Collection[str]) -> tuple[str, str, str]:

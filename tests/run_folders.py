@@ -1,6 +1,7 @@
 """Run folders as a training leaves them, without one."""
 
 from dataclasses import asdict
+from statistics import fmean, stdev
 
 import numpy as np
 import yaml
@@ -13,6 +14,7 @@ from imgcls.files import write_csv, write_json, write_text
 from imgcls.runs import create_run
 from imgcls.spec import load_spec, spec_yaml
 
+REPEAT_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "epochs_run", "best_epoch", "seconds")
 CLASSES = ("cat", "dog", "[/bird]")
 
 
@@ -68,3 +70,43 @@ def make_unfinished(runs_dir, name="half", state="failed", message="out of memor
     write_text(run.path(runs.RESOLVED), spec_yaml(load_spec({"data": "digits", "epochs": 99}).spec.completed()))
     run.set_status(state, message)
     return run
+
+
+def make_repeats(runs_dir, name="five", *, rights=(20, 22, 24, 26, 28), broken=(), overrides=None, **more):
+    """Write a folder of repeats: a finished one for each of ``rights``, then one of each state of ``broken``."""
+    group = create_run(runs_dir, name)
+    planned = len(rights) + len(broken)
+    write_text(group.path(runs.SPEC), yaml.safe_dump({"data": "digits", "repeats": planned}))
+    spec = load_spec({"data": "digits", **(overrides or {})}).spec.completed()
+    write_text(group.path(runs.RESOLVED), spec_yaml(spec))
+    rows = []
+    for number, right in enumerate(rights):
+        seeded = {**(overrides or {}), "seed": number}
+        run = make_run(group.folder, overrides=seeded, right=right, wrong=30 - right, seconds=10.0 + number)
+        figures = {key: run.metrics[key] for key in REPEAT_FIGURES if key != "seconds"}
+        rows.append(_row(group, number, run) | figures | {"seconds": 10.0 + number})
+    rows += [
+        _row(group, number, make_unfinished(group.folder, state=state))
+        for number, state in enumerate(broken, len(rights))
+    ]
+    summary = {key: _summary([row[key] for row in rows if row[key] is not None]) for key in REPEAT_FIGURES}
+    record = {"schema_version": 1, "repeats": planned, "finished": len(rights), "runs": rows, "summary": summary}
+    record |= {"split": "test", "n": 30, "majority_baseline": 1 / 3, "warnings": [], "reported": []}
+    write_json(group.path(runs.REPEATS_JSON), record | more)
+    group.set_status("failed" if broken else "completed")
+    return group
+
+
+def _row(group, number, run):
+    """Make a run one of the repeats, and give its row."""
+    state, message = run.status.state, run.status.message
+    run.folder.rename(group.folder / f"repeat-{number + 1}")
+    row = {"folder": f"repeat-{number + 1}", "seed": number, "state": state, "message": message}
+    return row | dict.fromkeys(REPEAT_FIGURES)
+
+
+def _summary(values):
+    if not values:
+        return dict.fromkeys(("mean", "sd", "min", "max"))
+    sd = stdev(values) if len(values) > 1 else None
+    return {"mean": fmean(values), "sd": sd, "min": min(values), "max": max(values)}

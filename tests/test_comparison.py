@@ -3,10 +3,10 @@ import io
 import json
 
 import pytest
-from run_folders import make_run, make_unfinished
+from run_folders import make_repeats, make_run, make_unfinished
 
 from imgcls import runs
-from imgcls.comparison import compare, markdown_cell, to_csv, to_json, to_markdown
+from imgcls.comparison import compare, markdown_cell, mean_interval, to_csv, to_json, to_markdown
 from imgcls.files import read_csv, write_csv, write_json
 from imgcls.runs import Run
 
@@ -237,3 +237,62 @@ def test_markdown_marks_the_best_and_shows_text_as_it_is(tmp_path):
     assert "a_b" in text
     assert markdown_cell("macro_f1 _x_ a_") == r"macro_f1 \_x\_ a\_"
     assert markdown_cell("a|b\n<i>[x]") == r"a\|b \<i\>\[x\]"
+
+
+def test_repeats_are_one_column_of_means_and_deviations(tmp_path):
+    pair = [make_repeats(tmp_path, rights=(20, 22)), make_repeats(tmp_path, rights=(23, 25), overrides={"batch": 16})]
+    comparison = compare(pair)
+    accuracy = row(comparison.metrics, "accuracy")
+    assert accuracy.values == pytest.approx((0.7, 0.8))
+    assert accuracy.deviations == pytest.approx((2**0.5 / 30, 2**0.5 / 30))
+    assert accuracy.best == (1,)
+    assert row(comparison.timings, "total_seconds").values == (10.5, 10.5)
+    assert settings_of(comparison) == {"batch": (64, 16)}
+    assert [(column.repeats, column.finished) for column in comparison.runs] == [(2, 2), (2, 2)]
+    assert comparison.notes == ()
+
+
+def test_figures_of_one_runs_images_are_not_there_for_repeats(tmp_path):
+    group = make_repeats(tmp_path, rights=(20,))
+    interval = row(compare([group, make_run(tmp_path, "one")]).metrics, "accuracy_ci95").values
+    assert interval[0] is None
+    assert interval[1] is not None
+
+
+def test_repeats_on_other_images_are_not_compared(tmp_path):
+    comparison = compare([make_repeats(tmp_path, rights=(20, 22)), make_run(tmp_path, "b", images="other")])
+    assert "different test images" in comparison.notes[0]
+
+
+def test_repeats_of_which_some_failed_say_what_the_means_are_of(tmp_path):
+    group = make_repeats(tmp_path, rights=(20, 22), broken=("failed",))
+    comparison = compare([group, make_run(tmp_path, "one")])
+    assert comparison.runs[0].state_text == "failed, 2 of 3 runs"
+    assert comparison.notes == (f"{group.name} is failed; its figures are of 2 of 3 runs",)
+
+
+def test_two_repeats_of_one_run_are_told_apart_and_differ_in_their_seed(tmp_path):
+    group = make_repeats(tmp_path, rights=(20, 22))
+    comparison = compare(group.members)
+    assert [column.name for column in comparison.runs] == [f"{group.name}/repeat-1", f"{group.name}/repeat-2"]
+    assert settings_of(comparison) == {"seed": (0, 1)}
+
+
+def test_csv_of_means_has_rows_of_deviations(tmp_path):
+    comparison = compare([make_repeats(tmp_path, rights=(20, 22)), make_run(tmp_path, "one")])
+    found = {line[1]: line[2:] for line in csv.reader(io.StringIO(to_csv(comparison)))}
+    assert found["repeats"] == ["2", ""]
+    assert float(found["accuracy_sd"][0]) == pytest.approx(2**0.5 / 30)
+    assert found["accuracy_sd"][1] == ""
+    assert "0.7000 (0.0471)" in to_markdown(comparison)
+
+
+def test_noise_of_the_arithmetic_makes_no_best(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    write_json(second.path(runs.METRICS), second.metrics | {"mcc": second.metrics["mcc"] * (1 + 1e-15)})
+    assert row(compare([first, Run(second.folder)]).metrics, "mcc").best == ()
+
+
+def test_the_interval_of_a_mean_is_students():
+    assert mean_interval(10.0, 2.0, 5) == pytest.approx((10 - 2.776445 * 2 / 5**0.5, 10 + 2.776445 * 2 / 5**0.5))
+    assert mean_interval(10.0, None, 1) is None

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from imgcls import runs
-from imgcls.catalog import find_run, list_runs
+from imgcls.catalog import find_run, full_name, list_runs, refuse_repeats
 from imgcls.errors import DataError, RunError
 from imgcls.runs import Run, check_writable, create_run
 
@@ -124,6 +124,43 @@ def test_an_unknown_reference_gets_the_nearest_name(tmp_path):
     start(tmp_path, "resnet")
     with pytest.raises(DataError, match="did you mean resnet"):
         find_run("resent", tmp_path)
+
+
+def repeated(runs_dir, name="cnn", repeats=(1, 2, 10)):
+    """A folder of repeats that has these."""
+    group = start(runs_dir, name)
+    for number in repeats:
+        member = Run(group.folder / f"repeat-{number}")
+        member.folder.mkdir()
+        member.set_status("completed")
+    rows = [{"folder": f"repeat-{number}", "state": "completed"} for number in repeats]
+    group.path(runs.REPEATS_JSON).write_text(json.dumps({"repeats": 10, "runs": rows, "summary": {}}))
+    return group
+
+
+def test_a_repeat_is_named_behind_its_run_however_that_is_named(tmp_path):
+    group = repeated(tmp_path)
+    for reference in ("cnn", "cn", "latest", group.name, str(group.folder)):
+        found = find_run(f"{reference}/repeat-2", tmp_path)
+        assert found.folder == group.folder / "repeat-2", reference
+        assert full_name(found) == f"{group.name}/repeat-2"
+    assert [run.name for run in list_runs(tmp_path)] == [group.name]
+    assert [run.name for run in group.members] == ["repeat-1", "repeat-2", "repeat-10"]
+
+
+def test_a_repeat_that_is_not_there_gets_those_that_are(tmp_path):
+    repeated(tmp_path)
+    with pytest.raises(DataError, match=r"cnn has no repeat-3; it has repeat-1, repeat-2, repeat-10$"):
+        find_run("cnn/repeat-3", tmp_path)
+
+
+def test_where_one_network_is_needed_a_folder_of_repeats_is_refused(tmp_path):
+    group = repeated(tmp_path)
+    with pytest.raises(DataError, match=r"is a folder of 10 repeats; name one: .*_cnn/repeat-1 \(it has repeat-1, "):
+        refuse_repeats(group)
+    refuse_repeats(group.members[0])
+    with pytest.raises(DataError, match="is a folder of 10 repeats; none has begun"):
+        refuse_repeats(repeated(tmp_path, "none", repeats=()))
 
 
 @pytest.mark.parametrize("reference", ["latest", "cnn"])

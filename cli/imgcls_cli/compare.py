@@ -29,6 +29,8 @@ def compare(
 ) -> None:
     """Compare runs: figures with the best marked, the settings that differ, times; and what is not comparable.
 
+    A folder of repeats is one column: means, with their standard deviations in brackets.
+
     Example: imgcls compare small-cnn resnet --markdown
     """
     from imgcls.catalog import find_run
@@ -52,10 +54,10 @@ def _print(comparison: Comparison) -> None:
     from imgcls_cli.console import err, out, plain
 
     for number, run in enumerate(comparison.runs, start=1):
-        out.print(plain(f"{number:>3}  {run.name}  ({run.state})"), soft_wrap=True)
+        out.print(plain(f"{number:>3}  {run.name}  ({run.state_text})"), soft_wrap=True)
     rows = [*comparison.metrics, *comparison.settings, *comparison.timings]
     wide = max([len(row.key) for row in rows], default=0)
-    fits = max(1, (min(out.width, 200) - wide - 2) // 16)
+    fits = max(1, (min(out.width, 200) - wide - 2) // _column_width(comparison))
     for start in range(0, len(comparison.runs), fits):
         out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs)))))
     for note in comparison.notes:
@@ -73,7 +75,8 @@ def _table(comparison: Comparison, chosen: range) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", overflow="fold")
     for index in chosen:
-        table.add_column(f"run {index + 1}", justify="right", overflow="fold", max_width=40)
+        heading = f"run {index + 1}\n{comparison.runs[index].count}".strip()
+        table.add_column(heading, justify="right", overflow="fold", max_width=40)
     for section, rows in (
         ("metrics", comparison.metrics),
         ("settings", comparison.settings),
@@ -86,6 +89,11 @@ def _table(comparison: Comparison, chosen: range) -> RenderableType:
         if rows:
             table.add_section()
     return table
+
+
+def _column_width(comparison: Comparison) -> int:
+    """Return how wide a column is assumed to be: one of repeats has a deviation in it too."""
+    return 22 if any(row.deviations for row in comparison.metrics) else 16
 
 
 def _cells(row: Row, chosen: range) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["list_runs"]
 
-COLUMNS = ("name", "state", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "epochs", "seconds", "started")
+COLUMNS = (
+    "name", "state", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "epochs", "seconds", "started",
+    "repeats", "accuracy_sd",
+)  # fmt: skip
 
 
 class Sort(StrEnum):
@@ -74,7 +78,7 @@ def _record(run: Run) -> dict[str, Any]:
     except (DataError, LookupError):
         record["state"] = "damaged"
         return record
-    for read in (_result, _seconds):
+    for read in (_means,) if run.is_repeated else (_result, _seconds):
         try:
             record |= read(run)
         except (DataError, LookupError, TypeError):
@@ -92,6 +96,22 @@ def _result(run: Run) -> dict[str, Any]:
         "accuracy_high": high,
         "macro_f1": metrics["macro_f1"],
         "epochs": metrics.get("epochs_run"),
+    }
+
+
+def _means(run: Run) -> dict[str, Any]:
+    """Return what is known of a folder of repeats: means, the sum of the seconds, how many runs the means are of."""
+    from imgcls.comparison import finished, known_seconds, summary_figure
+
+    record = run.repeats
+    return {
+        "accuracy": summary_figure(record, "accuracy"),
+        "accuracy_sd": summary_figure(record, "accuracy", "sd"),
+        "macro_f1": summary_figure(record, "macro_f1"),
+        "epochs": summary_figure(record, "epochs_run"),
+        "seconds": known_seconds(record),
+        "repeats": record["repeats"],
+        "finished": finished(record),
     }
 
 
@@ -136,24 +156,37 @@ def _table(records: list[dict[str, Any]], *, narrow: bool) -> Table:
         table.add_row(
             plain(record["name"]),
             plain(record["state"], {"completed": "green", "running": "cyan"}.get(record["state"], "yellow")),
-            *(cells[:1] if narrow else cells),
+            *([_accuracy(record)] if narrow else cells),
         )
     return table
 
 
-def _cells(record: dict[str, Any]) -> list[str]:
+def _accuracy(record: Mapping[str, Any]) -> str:
+    """Return the accuracy alone; the mean of repeats is told from that of one run by what stands behind it."""
+    accuracy, interval, *_ = _cells(record)
+    return accuracy if record["repeats"] is None else f"{accuracy} {interval}".strip()
+
+
+def _cells(record: Mapping[str, Any]) -> list[str]:
     """Return accuracy, its interval, macro F1, epochs and time as text; empty where there is none."""
-    from imgcls_cli.summary import duration
+    from imgcls_cli.lines import duration
 
     def number(key: str) -> str:
         return "" if record[key] is None else f"{record[key]:.4f}"
 
-    interval = (
-        "" if record["accuracy_low"] is None else f"{record['accuracy_low']:.3f} to {record['accuracy_high']:.3f}"
-    )
     seconds = "" if record["seconds"] is None else duration(record["seconds"])
-    epochs = "" if record["epochs"] is None else str(record["epochs"])
-    return [number("accuracy"), interval, number("macro_f1"), epochs, seconds]
+    epochs = record["epochs"]
+    epochs_text = "" if epochs is None else f"{epochs:.1f}" if isinstance(epochs, float) else str(epochs)
+    return [number("accuracy"), _interval(record), number("macro_f1"), epochs_text, seconds]
+
+
+def _interval(record: Mapping[str, Any]) -> str:
+    """Return the interval of a run's accuracy; of repeats their deviation and count: ``± 0.007 (5)``."""
+    if record["accuracy_low"] is not None:
+        return f"{record['accuracy_low']:.3f} to {record['accuracy_high']:.3f}"
+    if record["repeats"] is None or record["accuracy"] is None:
+        return ""
+    return f"± {'-' if record['accuracy_sd'] is None else format(record['accuracy_sd'], '.4f')} ({record['finished']})"
 
 
 def _markdown(records: list[dict[str, Any]]) -> str:

@@ -12,6 +12,8 @@ __all__ = ["show"]
 def show(run: RunName, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
     """Show a run: data, device, time, accuracy with its interval, worst classes, confusions, warnings, files.
 
+    Of a folder of repeats a row each, and mean, standard deviation, least and most.
+
     Example: imgcls show latest
     """
     from imgcls.catalog import find_run

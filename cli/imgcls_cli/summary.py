@@ -9,39 +9,50 @@ from typing import TYPE_CHECKING, Any
 from imgcls import runs
 from imgcls.errors import DataError
 from imgcls.runs import DamagedError
+from imgcls.settings import plain_text
 from imgcls.wording import counted
+from imgcls_cli.lines import duration, print_figures, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from imgcls.runs import Run
 
-__all__ = ["duration", "print_result", "print_summary", "summarize_run"]
+__all__ = ["print_result", "print_summary", "summarize_run"]
 
-LABEL_COLUMNS = 10
 NAME_COLUMNS = 28
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Print a run: splits, device, time, result, warnings, files; of an unfinished one what there is."""
+    """Print a run: splits, device, time, result, warnings, files; of an unfinished one what there is.
+
+    Of a folder of repeats the result is a row a repeat, and what they have in common.
+    """
+    from imgcls_cli.repeats import print_repeats
+
     summary = summarize_run(run)
-    _line(console, "run", summary["name"], "bold")
+    print_line(console, "run", summary["name"], "bold")
     state = summary["state"] + (f": {' '.join(summary['message'].split())}" if summary["message"] else "")
-    _line(console, "state", state, "green" if summary["state"] == "completed" else "yellow")
+    print_line(console, "state", state, "green" if summary["state"] == "completed" else "yellow")
     if summary["splits"]:
-        _line(console, "images", ", ".join(f"{count:,} {split}" for split, count in summary["splits"].items()))
+        print_line(console, "images", ", ".join(f"{count:,} {split}" for split, count in summary["splits"].items()))
     if summary["device"]:
-        _line(console, "device", summary["device"])
+        print_line(console, "device", summary["device"])
+    metrics, repeats = summary["metrics"], summary["repeats"]
     if summary["seconds"] is not None:
-        epochs = summary["metrics"].get("epochs_run")
-        _line(console, "time", duration(summary["seconds"]) + (f" for {counted(epochs, 'epoch')}" if epochs else ""))
-    if summary["metrics"]:
-        print_result(summary["metrics"], console)
-    else:
-        _line(console, "epochs", f"{summary['epochs_done']:,} finished")
+        print_line(console, "time", duration(summary["seconds"]) + _time_for(metrics, repeats))
+    if repeats:
+        print_repeats(repeats, console)
+        _print_reported(repeats, console)
+        _print_warnings(repeats, console)
+    elif metrics:
+        _print_training(metrics, console)
+        print_result(metrics, console)
+    elif not run.is_repeated:
+        print_line(console, "epochs", f"{summary['epochs_done']:,} finished")
     for damage in summary["damaged"]:
-        _line(console, "warning", damage, "yellow")
-    _line(console, "files", f"in {summary['folder']}: {', '.join(summary['files'])}")
+        print_line(console, "warning", damage, "yellow")
+    print_line(console, "files", f"in {summary['folder']}: {', '.join(summary['files'])}")
 
 
 def print_result(metrics: Mapping[str, Any], console: Console) -> None:
@@ -55,27 +66,71 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
 
     low, high = metrics["accuracy_ci95"]
     interval = f"(95 % interval {low:.4f} to {high:.4f}; {metrics['n']:,} {metrics['split']} images)"
-    _line(console, "accuracy", f"{metrics['accuracy']:.4f}  {interval}", "bold")
-    _line(console, "macro F1", f"{metrics['macro_f1']:.4f}")
-    _line(console, "baseline", f"{metrics['majority_baseline']:.4f}  (always the most frequent class)")
+    print_line(console, "accuracy", f"{metrics['accuracy']:.4f}  {interval}", "bold")
+    print_line(console, "macro F1", f"{metrics['macro_f1']:.4f}")
+    print_line(console, "baseline", f"{metrics['majority_baseline']:.4f}  (always the most frequent class)")
     if metrics.get("top5_accuracy") is not None:
-        _line(console, "top-5", f"{metrics['top5_accuracy']:.4f}")
+        print_line(console, "top-5", f"{metrics['top5_accuracy']:.4f}")
     if metrics["loss"] is not None:
-        _line(console, "loss", f"{metrics['loss']:.4f}")
+        print_line(console, "loss", f"{metrics['loss']:.4f}")
     for index, score in enumerate(worst_classes(metrics)):
         detail = f"F1 {score.f1:.3f}, recall {score.recall:.3f}, {counted(score.support, 'image')}"
-        _line(console, "" if index else "worst", f"{_short(score.name)}  {detail}")
+        print_line(console, "" if index else "worst", f"{_short(score.name)}  {detail}")
     for index, confusion in enumerate(most_frequent_confusions(metrics)):
         pair = f"{_short(confusion.true)} taken for {_short(confusion.predicted)}"
-        _line(console, "" if index else "confused", f"{pair}  {confusion.count:,} of {confusion.support:,}")
-    for warning in metrics.get("warnings", ()):
-        _line(console, "warning", warning["message"], "yellow")
+        print_line(console, "" if index else "confused", f"{pair}  {confusion.count:,} of {confusion.support:,}")
+    _print_reported(metrics, console)
+    _print_warnings(metrics, console)
+
+
+def _time_for(metrics: Mapping[str, Any], repeats: Mapping[str, Any]) -> str:
+    if repeats:
+        return f" for {counted(repeats['finished'], 'run')}"
+    return f" for {counted(metrics['epochs_run'], 'epoch')}" if metrics.get("epochs_run") else ""
+
+
+def _print_training(metrics: Mapping[str, Any], console: Console) -> None:
+    """Print what the network started from, and the stages it was trained in."""
+    if metrics.get("pretrained"):
+        print_line(console, "weights", metrics["pretrained"])
+    if not metrics.get("stages"):
+        return
+    names = ["stage", "epochs", "lr", "trainable", "best epoch"]
+    print_figures(console, names, map(_stage_row, metrics["stages"]), words=("trainable",))
+
+
+def _stage_row(stage: Mapping[str, Any]) -> list[str]:
+    first, count = stage["first_epoch"], stage["epochs_run"]
+    lr, best = stage.get("lr"), stage.get("best_epoch")
+    return [
+        str(stage["stage"]),
+        f"{first:,} to {first + count - 1:,}" if count > 1 else f"{first:,}" if count else "none",
+        f"{lr:g}" if isinstance(lr, int | float) else plain_text(lr),
+        f"{stage['trainable_params']:,} of {stage['total_params']:,}",
+        "-" if best is None else f"{best:,}",
+    ]
+
+
+def _print_reported(result: Mapping[str, Any], console: Console) -> None:
+    """Print the published figures beside the measured ones, where there are any."""
+    if not result.get("reported"):
+        return
+    from imgcls.evaluation.reported import reported_rows
+
+    rows = [[str(cell) for cell in row] for row in reported_rows(result["reported"])]
+    print_figures(console, ("figure", "published", "measured", "verdict"), rows, words=("figure", "verdict"))
+
+
+def _print_warnings(result: Mapping[str, Any], console: Console) -> None:
+    for warning in result.get("warnings") or ():
+        print_line(console, "warning", warning["message"], "yellow")
 
 
 def summarize_run(run: Run) -> dict[str, Any]:
     """Return what ``show`` tells of a run, as plain values; what an unfinished run lacks is empty.
 
-    A file that is damaged counts as lacking; ``damaged`` says so.
+    A file that is damaged counts as lacking; ``damaged`` says so. ``metrics`` is empty for a folder of repeats, and
+    ``repeats`` for every other run.
     """
     damaged: list[str] = []
 
@@ -88,35 +143,33 @@ def summarize_run(run: Run) -> dict[str, Any]:
             pass
         return empty
 
+    from imgcls.catalog import full_name
+    from imgcls.comparison import known_seconds, summarize_repeats
+
     status = read(lambda run: run.status, runs.Status("damaged"))
     timings = read(lambda run: run.timings, {})
+    repeats = read(summarize_repeats, {})
     return {
-        "name": run.name,
+        "name": full_name(run),
         "folder": str(run.folder),
         "state": status.state,
         "message": status.message,
         "splits": read(_split_sizes, {}),
         "device": read(_device, ""),
-        "seconds": timings.get("total"),
+        "seconds": known_seconds(repeats) if repeats else timings.get("total"),
         "timings": timings,
-        "epochs_done": read(lambda run: run.epochs_done, 0),
+        "epochs_done": read(lambda run: sum(each.epochs_done for each in run.members or (run,)), 0),
         "metrics": read(lambda run: run.metrics, {}),
+        "repeats": repeats,
         "files": sorted(path.name for path in run.folder.iterdir() if not path.name.startswith(".")),
         "damaged": list(dict.fromkeys(damaged)),
     }
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: ``41.3 s``, ``12 min 5 s``, ``3 h 2 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
 def _split_sizes(run: Run) -> dict[str, int]:
-    return dict(Counter(row["split"] for row in run.manifest))
+    """Count the images of each part; of repeats those of the first: they all have the same."""
+    first = next((each for each in run.members if each.path(runs.MANIFEST).is_file()), run)
+    return dict(Counter(row["split"] for row in first.manifest))
 
 
 def _device(run: Run) -> str:
@@ -125,18 +178,6 @@ def _device(run: Run) -> str:
     precision = run.environment.get("precision")
     name = f"{str(device.get('kind', '')).upper()} {device.get('name', '')}".strip()
     return f"{name}{threads}{f', {precision}' if precision else ''}"
-
-
-def _line(console: Console, label: str, text: str, style: str = "") -> None:
-    """Print ``label  text``; where the text wraps, its lines stand below each other."""
-    from rich.text import Text
-
-    from imgcls_cli.console import plain
-
-    lines = plain(text, style).wrap(console, max(console.width - LABEL_COLUMNS - 1, 10))
-    for index, line in enumerate(lines):
-        line.rstrip()
-        console.print(Text.assemble((f"{'' if index else label:<{LABEL_COLUMNS}}", "dim"), line), soft_wrap=True)
 
 
 def _short(name: str) -> str:

@@ -2,14 +2,28 @@
 
 from imgcls.comparison.comparing import Column, Comparison, Row, compare
 from imgcls.comparison.rendering import markdown_cell, shown, to_csv, to_json, to_markdown
+from imgcls.comparison.repeats import (
+    count_text,
+    finished,
+    known_seconds,
+    mean_interval,
+    summarize_repeats,
+    summary_figure,
+)
 
 __all__ = [
     "Column",
     "Comparison",
     "Row",
     "compare",
+    "count_text",
+    "finished",
+    "known_seconds",
     "markdown_cell",
+    "mean_interval",
     "shown",
+    "summarize_repeats",
+    "summary_figure",
     "to_csv",
     "to_json",
     "to_markdown",

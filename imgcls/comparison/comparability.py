@@ -4,54 +4,59 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from imgcls.errors import DataError
-from imgcls.runs import MANIFEST, METRICS, DamagedError, Run
+from imgcls.comparison.sides import Side, damage_of, what_there_is
+from imgcls.runs import MANIFEST, METRICS, Run
 from imgcls.settings import flatten
 from imgcls.wording import some
 
-__all__ = ["damage_of", "loss_notes", "result_notes", "time_notes", "what_there_is"]
+__all__ = ["loss_notes", "result_notes", "time_notes"]
 
 CROSS_ENTROPY = ("auto", "categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
-def result_notes(runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+def result_notes(sides: Sequence[Side]) -> list[str]:
     """Say why results must not be held against each other: other classes, another split, other images."""
-    finished = [(run, each) for run, each in zip(runs, metrics, strict=True) if each]
-    if not finished:
-        return []
-    (first, reference), *others = finished
+    finished = [side for side in sides if side.metrics]
     notes = []
-    for run, each in others:
-        if set(each.get("classes", ())) != set(reference.get("classes", ())):
-            only = sorted(set(each.get("classes", ())) ^ set(reference.get("classes", ())))
+    for side in finished[1:]:
+        first = finished[0]
+        ours, theirs = first.metrics, side.metrics
+        if only := _other_classes(ours, theirs):
             notes.append(
-                f"results are not comparable: {run.name} has other classes than {first.name} ({some(only, 5)})"
+                f"results are not comparable: {side.name} has other classes than {first.name} ({some(only, 5)})"
             )
-        elif each.get("split") != reference.get("split"):
+        elif theirs.get("split") != ours.get("split"):
             notes.append(
-                f"results are not comparable: {run.name} was measured on the {each.get('split')} part, "
-                f"{first.name} on the {reference.get('split')} part"
+                f"results are not comparable: {side.name} was measured on the {theirs.get('split')} part, "
+                f"{first.name} on the {ours.get('split')} part"
             )
-        elif (difference := _image_difference(first, run, str(reference.get("split")))) is not None:
-            notes.append(f"results are not comparable: {run.name} and {first.name} {difference}")
+        elif (difference := _image_difference(first, side, str(ours.get("split")))) is not None:
+            notes.append(f"results are not comparable: {side.name} and {first.name} {difference}")
     return notes
 
 
-def _image_difference(first: Run, second: Run, split: str) -> str | None:
-    """Return how the evaluated images of two runs differ; None where content and labels are the same."""
-    ours, theirs = first.path(MANIFEST), second.path(MANIFEST)
-    missing = [run.name for run in (first, second) if not run.path(MANIFEST).is_file()]
+def _other_classes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Return the classes that only one of two results has; none where one does not tell its classes."""
+    if "classes" not in ours or "classes" not in theirs:
+        return []
+    return sorted(set(ours["classes"]) ^ set(theirs["classes"]))
+
+
+def _image_difference(first: Side, second: Side, split: str) -> str | None:
+    """Return how the evaluated images of two sides differ; None where content and labels are the same."""
+    ours, theirs = (side.speaker.path(MANIFEST) for side in (first, second))
+    missing = [side.name for side in (first, second) if not side.speaker.path(MANIFEST).is_file()]
     if missing:
         return f"may have other {split} images: {missing[0]} has no {MANIFEST}"
     if filecmp.cmp(ours, theirs, shallow=False):  # the usual case, and much faster than reading rows
         return None
-    for run in (first, second):
-        if damage_of(run, lambda run: run.manifest):
-            return f"may have other {split} images: the {MANIFEST} of {run.name} is damaged"
-    images, others = (Counter(_evaluated(run, split)) for run in (first, second))
+    for side in (first, second):
+        if damage_of(side.speaker, lambda run: run.manifest):
+            return f"may have other {split} images: the {MANIFEST} of {side.name} is damaged"
+    images, others = (Counter(_evaluated(side.speaker, split)) for side in (first, second))
     if images == others:
         return None
     shared, most = (images & others).total(), max(images.total(), others.total())
@@ -63,14 +68,12 @@ def _evaluated(run: Run, split: str) -> Iterable[tuple[str, str]]:
     return ((row["sha256"], row["label"]) for row in run.manifest if row["split"] == split)
 
 
-def loss_notes(
-    runs: Sequence[Run], metrics: Sequence[Mapping[str, Any]], settings: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def loss_notes(sides: Sequence[Side]) -> list[str]:
     """Say why losses must not be held against each other: they measure different things."""
     kinds = [
-        (run.name, _loss_kind(given))
-        for run, each, given in zip(runs, metrics, settings, strict=True)
-        if each.get("loss") is not None and given
+        (side.name, _loss_kind(side.settings))
+        for side in sides
+        if side.metrics.get("loss") is not None and side.settings
     ]
     return _differing("losses are not comparable", "has", kinds)
 
@@ -99,15 +102,15 @@ def _is_penalty(key: str) -> bool:
     return key.rpartition(".")[2] in ("l1", "l2")
 
 
-def time_notes(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]], of_results: Sequence[str] = ()) -> list[str]:
+def time_notes(sides: Sequence[Side], of_results: Sequence[str] = ()) -> list[str]:
     """Say why times must not be held against each other: other devices, counts of images, resolutions, or data."""
-    finished = [(run, given) for run, given in zip(runs, settings, strict=True) if run.path(METRICS).is_file()]
+    finished = [side for side in sides if side.speaker.path(METRICS).is_file()]
     what = "times are not comparable"
-    sizes = [(run.name, str(given["resolution"])) for run, given in finished if given.get("resolution")]
+    sizes = [(side.name, str(side.settings["resolution"])) for side in finished if side.settings.get("resolution")]
     notes = [
-        *_differing(what, "ran on", [(run.name, _device(run)) for run, _ in finished]),
+        *_differing(what, "ran on", [(side.name, _device(side.speaker)) for side in finished]),
         *_differing(what, "has resolution", sizes),
-        *_differing(what, "has", _image_counts([run for run, _ in finished])),
+        *_differing(what, "has", _image_counts(finished)),
     ]
     return notes or ([f"{what} either: the data is not the same"] if of_results else [])
 
@@ -118,33 +121,15 @@ def _device(run: Run) -> str:
     return f"{device.get('name', 'an unknown device')}{threads}"
 
 
-def _image_counts(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return name and images of each part, of the runs that say it; nothing where all have one manifest."""
-    known = [run for run in runs if run.path(MANIFEST).is_file()]
-    if all(filecmp.cmp(known[0].path(MANIFEST), run.path(MANIFEST), shallow=False) for run in known[1:]):
+def _image_counts(sides: Sequence[Side]) -> list[tuple[str, str]]:
+    """Return name and images of each part, of those that say it; nothing where all have one manifest."""
+    known = [side for side in sides if side.speaker.path(MANIFEST).is_file()]
+    paths = [side.speaker.path(MANIFEST) for side in known]
+    if all(filecmp.cmp(paths[0], path, shallow=False) for path in paths[1:]):
         return []
     found = []
-    for run in known:
-        if not damage_of(run, lambda run: run.manifest):
-            counts = sorted(Counter(row["split"] for row in run.manifest).items())
-            found.append((run.name, f"{', '.join(f'{count:,} {split}' for split, count in counts)} images"))
+    for side in known:
+        if not damage_of(side.speaker, lambda run: run.manifest):
+            counts = sorted(Counter(row["split"] for row in side.speaker.manifest).items())
+            found.append((side.name, f"{', '.join(f'{count:,} {split}' for split, count in counts)} images"))
     return found
-
-
-def what_there_is(run: Run, read: Callable[[Run], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return what a run has; nothing where it did not come so far, or the file is damaged (see ``damage_of``)."""
-    try:
-        return read(run)
-    except DataError:
-        return {}
-
-
-def damage_of(run: Run, read: Callable[[Run], object]) -> str:
-    """Return what is wrong with a file of a run; an empty string where nothing is, or it is not there."""
-    try:
-        read(run)
-    except DamagedError as error:
-        return str(error)
-    except DataError:
-        return ""
-    return ""

@@ -1,13 +1,19 @@
-"""Runs side by side: their figures with the best marked, and the settings that differ."""
+"""Runs side by side: their figures with the best marked, and the settings that differ.
+
+A folder of repeats is one side of it: its figures are the means of its runs, beside them their standard deviations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isclose
 from typing import Any
 
-from imgcls.comparison.comparability import damage_of, loss_notes, result_notes, time_notes, what_there_is
-from imgcls.runs import METRICS, Run
+from imgcls.comparison.comparability import loss_notes, result_notes, time_notes
+from imgcls.comparison.repeats import count_text
+from imgcls.comparison.sides import Side, read_side
+from imgcls.runs import METRICS, REPEATS_JSON, Run
 from imgcls.settings import align
 
 __all__ = ["METRIC_ROWS", "Column", "Comparison", "Row", "compare"]
@@ -35,17 +41,36 @@ METRIC_ROWS: dict[str, bool | None] = {
     "total_params": None,
 }
 
-SAID_ELSEWHERE = ("name", "notes", "tags")  # of the settings: they change nothing about a result
+SAID_ELSEWHERE = ("name", "notes", "tags", "repeats")  # of the settings: they change nothing about a result
 
 
 @dataclass(frozen=True)
 class Column:
-    """One run: its name, how far it came, and why in words."""
+    """One run: its name, how far it came, and why in words.
+
+    Attributes:
+        repeats: how many were asked for, where it is a folder of repeats; None of one run.
+        finished: how many of these have a result: what the means are of.
+    """
 
     name: str
     folder: str
     state: str
     message: str
+    repeats: int | None = None
+    finished: int | None = None
+
+    @property
+    def count(self) -> str:
+        """How many runs the means are of: ``5 runs``, ``4 of 5 runs``; empty for one run."""
+        if self.repeats is None or self.finished is None:
+            return ""
+        return count_text(self.finished, self.repeats)
+
+    @property
+    def state_text(self) -> str:
+        """The state as people read it, of repeats with their number: ``completed, 5 runs``."""
+        return ", ".join(filter(None, (self.state, self.count)))
 
 
 @dataclass(frozen=True)
@@ -53,15 +78,17 @@ class Row:
     """One figure or setting of all runs.
 
     Attributes:
-        values: one for each run; None where it has none.
+        values: one for each run, of repeats the mean; None where it has none.
         best: which runs have the best value; empty where there is no better, or nothing to compare with.
         comparable: False where the values must not be held against each other; ``Comparison.notes`` say why.
+        deviations: one for each run, the sample standard deviation where it is one of repeats; empty where none is.
     """
 
     key: str
     values: tuple[Any, ...]
     best: tuple[int, ...] = ()
     comparable: bool = True
+    deviations: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,57 +103,56 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Hold runs against each other; those that did not finish, or are damaged, take part with what they have."""
-    columns = tuple(_column(run) for run in runs)
-    metrics = [what_there_is(run, lambda run: run.metrics) for run in runs]
-    settings = [what_there_is(run, lambda run: run.settings) for run in runs]
-    of_results, of_losses = result_notes(runs, metrics), loss_notes(runs, metrics, settings)
-    of_times = time_notes(runs, settings, of_results)
-    unfinished = [_without_result(column) for column, values in zip(columns, metrics, strict=True) if not values]
-    damage = [text for run in runs for text in _damage(run)]
+    """Hold runs against each other; those that did not finish, or are damaged, take part with what they have.
+
+    The best of a row is the best value or mean. Whether a difference between means is more than noise (a test over
+    the repeats, such as Welch's) is not told here: it would be one more kind of note.
+    """
+    sides = [read_side(run) for run in runs]
+    of_results, of_losses = result_notes(sides), loss_notes(sides)
+    of_times = time_notes(sides, of_results)
+    lacking = filter(None, map(_lacking, sides))
+    damage = (text for side in sides for text in side.damage)
     return Comparison(
-        runs=columns,
-        metrics=tuple(_metric_rows(metrics, comparable=not of_results, losses_comparable=not of_results + of_losses)),
-        settings=tuple(_setting_rows(settings)),
-        timings=tuple(_timing_rows([_timings(run) for run in runs], comparable=not of_times)),
-        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *filter(None, unfinished), *damage))),
+        runs=tuple(_column(side) for side in sides),
+        metrics=tuple(_metric_rows(sides, comparable=not of_results, losses_comparable=not of_results + of_losses)),
+        settings=tuple(_setting_rows(sides)),
+        timings=tuple(_timing_rows(sides, comparable=not of_times)),
+        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *lacking, *damage))),
     )
 
 
-def _column(run: Run) -> Column:
-    if damage := damage_of(run, lambda run: run.status) or damage_of(run, lambda run: run.metrics):
-        return Column(run.name, str(run.folder), "damaged", damage)
-    status = run.status
-    return Column(run.name, str(run.folder), status.state, status.message)
+def _column(side: Side) -> Column:
+    return Column(side.name, side.folder, side.state, side.message, side.repeats, side.finished)
 
 
-def _without_result(column: Column) -> str:
-    if column.state == "damaged":
+def _lacking(side: Side) -> str:
+    """Say that there is no result, or one of a part of the repeats; an empty string where nothing lacks."""
+    if side.state == "damaged":
         return ""  # the damage has a note of its own
-    if column.state == "completed":
-        return f"{column.name} is marked completed but has no {METRICS}"
-    return f"{column.name} is {column.state}{': ' + column.message if column.message else ''}; it has no result"
+    why = f"{side.name} is {side.state}{': ' + side.message if side.message else ''}"
+    if side.repeats is not None and side.finished != side.repeats:
+        return f"{why}; " + (
+            f"its figures are of {count_text(side.finished or 0, side.repeats)}"
+            if side.finished
+            else "none of its repeats has a result"
+        )
+    if side.metrics:
+        return ""
+    if side.state == "completed":
+        return f"{side.name} is marked completed but has no {METRICS if side.repeats is None else REPEATS_JSON}"
+    return f"{why}; it has no result"
 
 
-def _damage(run: Run) -> list[str]:
-    reads = (
-        lambda run: run.status,
-        lambda run: run.metrics,
-        lambda run: run.settings,
-        lambda run: run.timings,
-        lambda run: run.environment,
-    )
-    return [text for read in reads if (text := damage_of(run, read))]
-
-
-def _metric_rows(metrics: Sequence[Mapping[str, Any]], *, comparable: bool, losses_comparable: bool) -> list[Row]:
+def _metric_rows(sides: Sequence[Side], *, comparable: bool, losses_comparable: bool) -> list[Row]:
     rows = []
     for key, higher in METRIC_ROWS.items():
-        values = tuple(each.get(key) for each in metrics)
+        values = tuple(side.metrics.get(key) for side in sides)
         if all(value is None for value in values):
             continue
         is_comparable = losses_comparable if key == "loss" else comparable or higher is None
-        rows.append(_row(key, values, higher=higher if is_comparable else None, comparable=is_comparable))
+        row = _row(key, values, higher=higher if is_comparable else None, comparable=is_comparable)
+        rows.append(_with_deviations(row, sides))
     return rows
 
 
@@ -135,37 +161,31 @@ def _row(key: str, values: tuple[Any, ...], *, higher: bool | None, comparable: 
     if higher is None or len(known) < 2:
         return Row(key, values, comparable=comparable)
     top = max(known) if higher else min(known)
-    best = tuple(index for index, value in enumerate(values) if value == top)
+    best = tuple(index for index, value in enumerate(values) if value is not None and isclose(value, top))
     return Row(key, values, best if len(best) < len(known) else (), comparable=comparable)
 
 
-def _timings(run: Run) -> dict[str, Any]:
-    timings = what_there_is(run, lambda run: run.timings)
-    epochs = timings.get("epoch_seconds") or []
-    figures = {
-        "total_seconds": timings.get("total"),
-        **{f"{phase}_seconds": seconds for phase, seconds in (timings.get("phases") or {}).items()},
-        "epoch_seconds": sum(epochs) / len(epochs) if epochs else None,
-        "images_per_second": timings.get("images_per_second"),
-    }
-    return {key: value for key, value in figures.items() if value is not None}
+def _with_deviations(row: Row, sides: Sequence[Side]) -> Row:
+    deviations = tuple(side.deviations.get(row.key) for side in sides)
+    return row if all(each is None for each in deviations) else replace(row, deviations=deviations)
 
 
-def _timing_rows(timings: Sequence[Mapping[str, Any]], *, comparable: bool) -> list[Row]:
-    keys = list(dict.fromkeys(key for each in timings for key in each))
-    return [
-        _row(
-            key,
-            tuple(each.get(key) for each in timings),
-            higher=key == "images_per_second" if comparable else None,
-            comparable=comparable,
-        )
-        for key in keys
-    ]
+def _timing_rows(sides: Sequence[Side], *, comparable: bool) -> list[Row]:
+    rows = []
+    for key in dict.fromkeys(key for side in sides for key in side.timings):
+        higher = key == "images_per_second" if comparable else None
+        row = _row(key, tuple(side.timings.get(key) for side in sides), higher=higher, comparable=comparable)
+        rows.append(_with_deviations(row, sides))
+    return rows
 
 
-def _setting_rows(settings: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the settings that differ among the runs which have any, in the order of the first run's spec."""
+def _setting_rows(sides: Sequence[Side]) -> list[Row]:
+    """Return the settings that differ among the runs which have any, in the order of the first run's spec.
+
+    Repeats have a seed each, so that with them it is no setting.
+    """
+    settings = [side.settings for side in sides]
+    left_out = {*SAID_ELSEWHERE, *(["seed"] if any(side.repeats is not None for side in sides) else [])}
     known = [each for each in settings if each]
     aligned = align(known)
     keys = list(dict.fromkeys(key for each in aligned for key in each))
@@ -175,6 +195,6 @@ def _setting_rows(settings: Sequence[Mapping[str, Any]]) -> list[Row]:
     for key in keys:
         row = tuple(None if each is None else each.get(key) for each in values)
         given = [each.get(key) for each in aligned]
-        if key not in SAID_ELSEWHERE and any(value != given[0] or type(value) is not type(given[0]) for value in given):
+        if key not in left_out and any(value != given[0] or type(value) is not type(given[0]) for value in given):
             rows.append(Row(key, row))
     return rows

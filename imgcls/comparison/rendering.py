@@ -15,8 +15,9 @@ __all__ = ["markdown_cell", "shown", "to_csv", "to_json", "to_markdown"]
 
 
 def shown(row: Row) -> list[str]:
-    """Return the row's values as people read them, one text a run."""
-    return [_readable(row.key, value) for value in row.values]
+    """Return the row's values as people read them, one text a run; a mean with its deviation: ``0.8400 (0.0070)``."""
+    deviations = row.deviations or (None,) * len(row.values)
+    return [_readable(row.key, *pair) for pair in zip(row.values, deviations, strict=True)]
 
 
 def to_json(comparison: Comparison) -> str:
@@ -25,10 +26,15 @@ def to_json(comparison: Comparison) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return CSV: a row a figure or setting, a column a run."""
+    """Return CSV: a row a figure or setting, a column a run; of means a second row ``KEY_sd`` has the deviations."""
     rows = [("status", "state", *(column.state for column in comparison.runs))]
+    if any(column.repeats is not None for column in comparison.runs):
+        rows.append(("status", "repeats", *(_exact(column.repeats) for column in comparison.runs)))
+        rows.append(("status", "finished", *(_exact(column.finished) for column in comparison.runs)))
     for section, found in _sections(comparison):
-        rows += [(section, row.key, *(_exact(value) for value in row.values)) for row in found]
+        for row in found:
+            rows.append((section, row.key, *map(_exact, row.values)))
+            rows += [(section, f"{row.key}_sd", *map(_exact, row.deviations))] if row.deviations else []
     rows += [("notes", note, *("" for _ in comparison.runs)) for note in comparison.notes]
     return csv_text(("section", "key", *(column.name for column in comparison.runs)), rows)
 
@@ -37,7 +43,7 @@ def to_markdown(comparison: Comparison) -> str:
     """Return a Markdown table a section; the best values are bold."""
     names = [markdown_cell(column.name) for column in comparison.runs]
     lines = [_markdown_row(["", *names]), _markdown_row(["---"] * (len(names) + 1))]
-    lines.append(_markdown_row(["state", *(column.state for column in comparison.runs)]))
+    lines.append(_markdown_row(["state", *(column.state_text for column in comparison.runs)]))
     for section, rows in _sections(comparison):
         if rows:
             lines.append(_markdown_row([f"**{section}**", *("" for _ in names)]))
@@ -64,18 +70,24 @@ def _sections(comparison: Comparison) -> list[tuple[str, tuple[Row, ...]]]:
     ]
 
 
-def _readable(key: str, value: Any) -> str:
+def _readable(key: str, value: Any, deviation: float | None) -> str:
     if value is None:
         return "-"
     if key == "accuracy_ci95":
         return f"{value[0]:.4f} to {value[1]:.4f}"
-    if key == "images_per_second":
-        return f"{value:,.0f}"
-    if isinstance(value, float) and key.endswith("_seconds"):
-        return f"{value:,.3f}" if value < 1 else f"{value:,.1f}"
-    if key in METRIC_ROWS and isinstance(value, int | float):
-        return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
-    return plain_text(value)
+    if not isinstance(value, int | float) or not (key in METRIC_ROWS or key.endswith(("_seconds", "_per_second"))):
+        return plain_text(value)
+    decimals = _decimals(key, value)
+    return f"{value:,.{decimals}f}" + ("" if deviation is None else f" ({deviation:,.{decimals}f})")
+
+
+def _decimals(key: str, value: float) -> int:
+    """Return how many decimals a figure is shown with, and its deviation too."""
+    if isinstance(value, int) or key == "images_per_second":
+        return 0
+    if key.endswith("_seconds"):
+        return 3 if value < 1 else 1
+    return 1 if key in ("best_epoch", "epochs_run") else 4  # a mean of epochs
 
 
 def _exact(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from run_folders import make_run, make_unfinished
 
 from imgcls import runs
-from imgcls_cli.summary import duration
+from imgcls_cli.lines import duration
 
 
 @pytest.fixture
