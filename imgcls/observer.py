@@ -29,8 +29,8 @@ class Observer:
     def remarked(self, findings: Sequence[Finding]) -> None:
         """What is remarkable about the spec; told before anything is done."""
 
-    def repeating(self, number: int, repeats: int, seed: int) -> None:
-        """A repeat begins; ``number`` counts from 1."""
+    def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
+        """A repeat begins; ``number`` counts from 1, ``group`` is the folder of all."""
 
     def failed(self, message: str) -> None:
         """A repeat failed; the others go on."""

@@ -135,6 +135,12 @@ def test_losses_of_different_kinds_are_not_compared_but_the_rest_is(tmp_path, ot
     assert row(comparison.metrics, "accuracy").best == (1,)
 
 
+def test_a_loss_with_settings_is_named_with_them(tmp_path):
+    second = make_run(tmp_path, "b", overrides={"loss": {"name": "focal", "gamma": 1.5}})
+    (note,) = compare([make_run(tmp_path, "a"), second]).notes
+    assert note.endswith("b has categorical_focal_crossentropy (alpha 0.25, gamma 1.5)")
+
+
 def test_cross_entropy_has_three_names(tmp_path):
     second = make_run(tmp_path, "b", overrides={"loss": "categorical_crossentropy"})
     assert compare([make_run(tmp_path, "a"), second]).notes == ()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls.evaluation.reported import impossible
+from imgcls.evaluation.plausibility import impossible
 from imgcls.spec import LoadedSpec, load_spec, parse_overrides
 
 ROOT = Path(__file__).parents[1]

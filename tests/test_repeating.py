@@ -62,7 +62,7 @@ def test_a_repeat_that_fails_does_not_stop_the_others(spec, tmp_path):
     class Unlucky(imgcls.Observer):
         number, failures = 0, ()
 
-        def repeating(self, number, repeats, seed):
+        def repeating(self, group, number, repeats, seed):
             self.number = number
 
         def failed(self, message):
@@ -85,7 +85,7 @@ def test_a_repeat_that_fails_does_not_stop_the_others(spec, tmp_path):
 
 def test_interrupted_repeats_keep_what_is_finished(spec, tmp_path):
     class Impatient(imgcls.Observer):
-        def repeating(self, number, repeats, seed):
+        def repeating(self, group, number, repeats, seed):
             if number == 2:
                 raise KeyboardInterrupt
 
@@ -93,8 +93,28 @@ def test_interrupted_repeats_keep_what_is_finished(spec, tmp_path):
         imgcls.train(spec, runs_dir=tmp_path, observer=Impatient())
     (group,) = imgcls.list_runs(tmp_path)
     assert group.status.state == "interrupted"
-    assert [row["state"] for row in group.repeats["runs"]] == ["completed", "interrupted", "interrupted"]
+    assert [row["state"] for row in group.repeats["runs"]] == ["completed", "not begun", "not begun"]
     assert group.repeats["summary"]["accuracy"]["sd"] is None
+
+
+def test_the_repeat_that_runs_or_was_interrupted_is_told_from_those_not_begun(spec, tmp_path):
+    class Impatient(imgcls.Observer):
+        states = ()
+
+        def repeating(self, group, number, repeats, seed):
+            self.group, self.number = group, number
+
+        def epoch(self, row):
+            if self.number == 2:
+                Impatient.states = [each["state"] for each in runs.Run(self.group.folder).repeats["runs"]]
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.train(spec, runs_dir=tmp_path, observer=Impatient())
+    (group,) = imgcls.list_runs(tmp_path)
+    assert Impatient.states == ["completed", "running", "not begun"]
+    assert [row["state"] for row in group.repeats["runs"]] == ["completed", "interrupted", "not begun"]
+    assert group.repeats["runs"][1]["message"] == "by the user"
 
 
 def test_published_means_are_held_against_the_mean(spec, tmp_path):
@@ -111,7 +131,7 @@ def test_what_is_remarkable_of_a_result_is_told_once_with_how_often(spec, tmp_pa
         imgcls.train(spec, {"lr": 1e-12}, runs_dir=tmp_path, strict=True)
     (group,) = imgcls.list_runs(tmp_path)
     found = {warning["code"]: warning["message"] for warning in group.repeats["warnings"]}
-    assert found["not_better_than_majority"].startswith("in 2 of 3 repeats: accuracy 0.333")
+    assert found["not_better_than_majority"].startswith("in 2 of 3 repeats, for instance: accuracy 0.333")
 
 
 def test_repeats_are_measured_again_one_at_a_time(spec, tmp_path):

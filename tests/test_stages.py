@@ -131,3 +131,16 @@ def test_the_same_stages_and_seed_give_the_same_numbers(spec, tmp_path):
     for ours, theirs in zip(first.model().get_weights(), second.model().get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert first.metrics == second.metrics
+
+
+def test_the_network_is_described_with_what_learns_in_each_stage():
+    from imgcls.experiment import describe_network
+
+    backbone = {"backbone": "mobilenet", "weights": "none", "cut": "conv_pw_1_relu"}
+    stages = [{"epochs": 1}, {"trainable": 3}, {"trainable": {"from": "conv1"}}]
+    spec = load_spec({"data": "digits", "resolution": 32, "color": "rgb", "architecture": backbone, "stages": stages})
+    summary = describe_network(spec, classes=10)
+    head, block, whole = summary.stage_trainable_params
+    assert head == summary.trainable_params == 64 * 10 + 10
+    assert block == head + 32 * 64 + 2 * 64, "a 1x1 convolution and its batch norm, whose statistics do not learn"
+    assert whole == summary.total_params - 2 * (32 + 32 + 64)

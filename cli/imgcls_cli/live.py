@@ -56,6 +56,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.nothing_yet = nothing_yet  # what an interrupt leaves that came before a run; by default, that it did
         self.epochs = self.finished = 0
         self.run: Run | None = None
+        self.group: tuple[Run, int, int] | None = None
         self.bar = _Bar(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(),
             TimeRemainingColumn(compact=True), TextColumn("{task.fields[figures]}"),
@@ -74,6 +75,9 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             self.say(self._interrupted(name))
 
     def _interrupted(self, by: str) -> str:
+        if self.group is not None:
+            group, number, repeats = self.group
+            return f"interrupted ({by}) in repeat {number} of {repeats}: {group.folder} keeps those before"
         if self.run is not None:
             return f"interrupted ({by}): {self.run.folder} keeps {counted(self.finished, 'finished epoch')}"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
@@ -100,7 +104,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         for finding in findings:
             self.warn(finding.message)
 
-    def repeating(self, number: int, repeats: int, seed: int) -> None:
+    def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
+        self.group = (group, number, repeats)
         self.say(f"repeat    {number} of {repeats}, seed {seed}")
 
     def failed(self, message: str) -> None:

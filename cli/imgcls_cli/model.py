@@ -51,6 +51,8 @@ def model(
         highlight=False,
         soft_wrap=True,
     )
+    for number, learning in enumerate(summary.stage_trainable_params, start=1):
+        out.print(f"stage {number}: {learning:,} trainable", highlight=False, soft_wrap=True)
 
 
 def _table(summary: ModelSummary, width: int) -> Table:

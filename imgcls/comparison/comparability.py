@@ -88,7 +88,7 @@ def _differing(what: str, verb: str, found: Sequence[tuple[str, str]]) -> list[s
 def _loss_kind(settings: Mapping[str, Any]) -> str:
     """Name what the loss measures: the function, smoothed labels, and penalties on the weights."""
     loss = settings.get("loss", "auto")
-    name = "cross-entropy" if loss in CROSS_ENTROPY else str(loss)
+    name = "cross-entropy" if loss in CROSS_ENTROPY else _with_settings(loss)
     if smoothing := settings.get("label_smoothing"):
         name += f" with label smoothing {smoothing}"
     flat = flatten(settings, open_lists=True)
@@ -96,6 +96,14 @@ def _loss_kind(settings: Mapping[str, Any]) -> str:
         {f"{key.rpartition('.')[2]} {value}" for key, value in flat.items() if _is_penalty(key) and value}
     )
     return f"{name} plus {', '.join(penalties)}" if penalties else name
+
+
+def _with_settings(loss: Any) -> str:
+    """Return a loss as people read it: ``categorical_focal_crossentropy (alpha 0.25, gamma 2.0)``."""
+    if not isinstance(loss, Mapping):
+        return str(loss)
+    given = ", ".join(f"{key} {value}" for key, value in loss.items() if key != "name")
+    return f"{loss.get('name')} ({given})" if given else str(loss.get("name"))
 
 
 def _is_penalty(key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -68,7 +69,7 @@ def draw_curves(path: Path, history: Sequence[Mapping[str, Any]], best_epoch: in
     Args:
         path: the PNG file.
         history: a row an epoch with ``epoch`` (from 1), ``loss``, ``accuracy`` and, where there is a validation part,
-            ``val_loss`` and ``val_accuracy``. Values may be None or NaN.
+            ``val_loss`` and ``val_accuracy``. Values may be None or NaN. Where ``stage`` changes, a line is drawn.
         best_epoch: whose weights were evaluated; marked.
     """
     from matplotlib.figure import Figure
@@ -88,6 +89,13 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, bes
         if any(math.isfinite(value) for value in values):
             marker = "o" if len(values) <= 25 else ""
             axes.plot(epochs, values, line, color=colour, label=label, marker=marker, markersize=4, linewidth=1.6)
+    for before, row in itertools.pairwise(history):
+        if before.get("stage") != row.get("stage"):
+            axes.axvline(row["epoch"] - 0.5, color="0.7", linewidth=1)
+            axes.annotate(
+                f"stage {row['stage']}", (row["epoch"] - 0.5, 1), xycoords=("data", "axes fraction"),
+                xytext=(3, -2), textcoords="offset points", va="top", fontsize=8, color="0.45",
+            )  # fmt: skip
     if best_epoch is not None:
         axes.axvline(best_epoch, color="0.35", linewidth=1, linestyle=":", label=f"best epoch ({best_epoch})")
     axes.set_xlabel("epoch")

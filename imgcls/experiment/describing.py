@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcls import backend
@@ -33,9 +34,15 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
             update={"resolution": spec.resolution or found.resolution, "color": spec.color or found.color}
         )
     backend.start(spec.device)
-    from imgcls.models import build_network, summarize  # not before Keras has started quietly
+    from imgcls.models import build_network, set_trainable, summarize  # not before Keras has started quietly
 
     assert spec.resolution
     channels = 1 if spec.color == "grayscale" else 3
     with backend.memory_is_told():
-        return summarize(build_network(with_precision(spec), (*spec.resolution, channels), classes, None))
+        network = build_network(with_precision(spec), (*spec.resolution, channels), classes, None)
+        stages = []
+        for phase in spec.phases if spec.stages else ():
+            set_trainable(network, phase.architecture)
+            stages.append(summarize(network).trainable_params)
+        set_trainable(network, spec.phases[0].architecture)
+        return replace(summarize(network), stage_trainable_params=tuple(stages))

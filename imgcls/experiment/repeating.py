@@ -39,25 +39,20 @@ def run_repeats(group: Run, prepared: Prepared, observer: Observer) -> None:
     with recorded(group):
         write_inputs(group, prepared.loaded, spec, prepared.device)
         rows: list[dict[str, Any]] = [
-            {
-                "folder": f"repeat-{number}",
-                "seed": spec.seed + number - 1,
-                "state": "interrupted",
-                "message": "not begun",
-            }
+            {"folder": f"repeat-{number}", "seed": spec.seed + number - 1, "state": "not begun", "message": ""}
             for number in range(1, spec.repeats + 1)
         ]
         for number, row in enumerate(rows, start=1):
-            observer.repeating(number, spec.repeats, row["seed"])
+            observer.repeating(group, number, spec.repeats, row["seed"])
+            row["state"] = "running"
+            _write(group, prepared, rows)
             try:
-                _write(group, prepared, rows)
-                row |= {"state": "running", "message": ""}
                 _repeat(group, prepared, row, observer)
             except RunError as error:
                 row |= {"state": "failed", "message": str(error)}
                 observer.failed(str(error))
             except BaseException as error:
-                row |= {"state": "interrupted", "message": str(error)}
+                row |= {"state": "interrupted", "message": str(error) or "by the user"}
                 raise
             finally:
                 _write(group, prepared, rows)
@@ -129,7 +124,7 @@ def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str
         for code, message in {each["code"]: each["message"] for each in run.metrics["warnings"]}.items():
             own.setdefault(code, []).append(message)
     told = [
-        {"code": code, "message": f"in {len(messages)} of {len(finished)} repeats: {messages[0]}"}
+        {"code": code, "message": f"in {len(messages)} of {len(finished)} repeats, for instance: {messages[0]}"}
         for code, messages in own.items()
         if code not in known
     ]
@@ -138,7 +133,8 @@ def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str
 
 def _held_against(spec: Spec, finished: Sequence[Run], record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the published figures beside the means of the measured ones, and what of them cannot be true."""
-    from imgcls.evaluation.reported import hold_against, impossible, measured_figures
+    from imgcls.evaluation.plausibility import impossible
+    from imgcls.evaluation.reported import hold_against, measured_figures
 
     assert spec.reported is not None
     figures = [measured_figures(run.metrics, _best_row(run), sum(run.timings["epoch_seconds"])) for run in finished]

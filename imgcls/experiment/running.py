@@ -133,7 +133,8 @@ def _metrics(
 
 def _held_against(spec: Spec, metrics: dict[str, Any], result: TrainingResult) -> dict[str, Any]:
     """Return the published figures beside the measured ones, and a warning for each that cannot be true."""
-    from imgcls.evaluation.reported import hold_against, impossible, measured_figures
+    from imgcls.evaluation.plausibility import impossible
+    from imgcls.evaluation.reported import hold_against, measured_figures
 
     assert spec.reported is not None
     history = result.state.history

@@ -97,8 +97,8 @@ def stable_names(network: keras.Model) -> dict[str, str]:
 
     Keras numbers layers without a name by all that the process has built before: ``conv2d_94`` is ``conv2d`` here.
     """
-    names = [operation.name for operation in network.operations]
-    return numbered_from_zero(names, automatic_prefixes(network.operations))
+    operations = getattr(network, "operations", network.layers)  # a Sequential has layers only
+    return numbered_from_zero([operation.name for operation in operations], automatic_prefixes(operations))
 
 
 def automatic_prefixes(operations: Iterable[Any]) -> set[str]:
@@ -130,7 +130,7 @@ def backbone_layers(network: keras.Model) -> list[keras.Layer]:
     return [layer for layer in network.layers if not _OWN_NAME.match(layer.name) and not _HEAD_NAME.search(layer.name)]
 
 
-def set_trainable(network: keras.Model, architecture: Any) -> None:
+def set_trainable(network: keras.Model, architecture: Any, *, place: str = "architecture.trainable") -> None:
     """Set which layers of a backbone learn; head and output always do. Other architectures are left as they are.
 
     Batch norm that is frozen computes with the statistics it came with, also where its scale and shift learn.
@@ -138,6 +138,7 @@ def set_trainable(network: keras.Model, architecture: Any) -> None:
     Args:
         network: as ``build_network`` made it.
         architecture: the spec's; of a stage, with the stage's ``trainable``.
+        place: where the spec says so, for messages.
 
     Raises:
         SpecError: the backbone, up to its cut, has no such layer or fewer layers.
@@ -145,7 +146,7 @@ def set_trainable(network: keras.Model, architecture: Any) -> None:
     if not isinstance(architecture, BackboneSpec):
         return
     layers = backbone_layers(network)
-    first = _first_trainable(architecture, [layer.name for layer in layers])
+    first = _first_trainable(architecture, [layer.name for layer in layers], place)
     for index, layer in enumerate(layers):
         layer.trainable = index >= first
         if isinstance(layer, keras.layers.BatchNormalization) and architecture.batch_norm == "frozen":
@@ -164,17 +165,16 @@ def _infer_only(layer: keras.layers.BatchNormalization, *, learns: bool) -> None
             weight.trainable = learns
 
 
-def _first_trainable(architecture: BackboneSpec, names: list[str]) -> int:
+def _first_trainable(architecture: BackboneSpec, names: list[str], place: str) -> int:
     trainable = architecture.trainable
     if isinstance(trainable, FromLayer):
         if trainable.from_ not in names:
-            raise _no_layer("architecture.trainable.from", trainable.from_, architecture, names)
+            raise _no_layer(f"{place}.from", trainable.from_, architecture, names)
         return names.index(trainable.from_)
     if isinstance(trainable, int):
         if trainable > len(names):
             raise SpecError(
-                f"architecture.trainable: got {trainable}; what is used of {architecture.backbone} has "
-                f"{counted(len(names), 'layer')}"
+                f"{place}: got {trainable}; what is used of {architecture.backbone} has {counted(len(names), 'layer')}"
             )
         return len(names) - trainable
     return 0 if trainable == "all" else len(names)

@@ -30,7 +30,7 @@ def build_network(spec: Spec, shape: tuple[int, int, int], classes: int, pixels:
         pixels: of the training images; nothing where the network is only described.
 
     Raises:
-        SpecError: the layers do not fit each other or the images.
+        SpecError: the layers do not fit each other or the images, or there is none that a stage, even the last, names.
     """
     keras.config.set_dtype_policy(POLICIES[spec.precision])
     try:
@@ -43,6 +43,8 @@ def build_network(spec: Spec, shape: tuple[int, int, int], classes: int, pixels:
         )
         network = keras.Model(image, output(tensor), name="network")
         set_trainable(network, spec.architecture)
+        for index, phase in reversed([*enumerate(spec.phases if spec.stages else ())]):  # ends as the first begins
+            set_trainable(network, phase.architecture, place=f"stages.{index}.trainable")
         return network
     finally:
         keras.config.set_dtype_policy("float32")

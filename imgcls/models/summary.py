@@ -25,13 +25,18 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A network; ``size_bytes`` is that of its weights as they are saved."""
+    """A network; ``size_bytes`` is that of its weights as they are saved.
+
+    Attributes:
+        stage_trainable_params: what learns in each stage of its training; empty where it has none.
+    """
 
     layers: tuple[LayerSummary, ...]
     total_params: int
     trainable_params: int
     size_bytes: int
     flops: int
+    stage_trainable_params: tuple[int, ...] = ()
 
 
 def summarize(network: keras.Model) -> ModelSummary:

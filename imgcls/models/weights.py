@@ -17,7 +17,7 @@ import h5py
 import keras
 import numpy as np
 
-from imgcls.backend import load_model
+from imgcls.backend import load_model, memory_is_told
 from imgcls.errors import DataError, RunError
 from imgcls.models.backbones import (
     automatic_prefixes,
@@ -185,7 +185,7 @@ def _corrected(layer: keras.layers.Layer, values: list[Any]) -> list[Any]:
 def _of_network(network: keras.Model) -> list[_Stored]:
     """Return the weights of a network, layer by layer, those of networks inside it too."""
     names = stable_names(network)
-    found = []
+    found: list[_Stored] = []
     for layer in network.layers:
         if isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential):
             found += _of_network(layer)
@@ -207,7 +207,7 @@ def _opened(path: Path) -> Iterator[list[_Stored]]:
         raise DataError(f"architecture.weights: there is no file {path}")
     if zipfile.is_zipfile(path):
         network = load_model(path)
-        if not hasattr(network, "operations"):
+        if not isinstance(network, keras.Model):
             raise DataError(f"{path} is no network whose layers can be told apart")
         yield _of_network(network)
         return
@@ -304,12 +304,14 @@ def _imagenet_network(backbone: str, shape: tuple[int, ...]) -> keras.Model:
     """Return the network of keras.applications with its ImageNet weights, downloaded once.
 
     Raises:
-        RunError: they cannot be had.
+        RunError: they cannot be had, or memory ran out.
     """
     told = _Downloading()
     try:
-        with redirect_stdout(told):
+        with redirect_stdout(told), memory_is_told():
             return stock_network(backbone, shape, "imagenet")
+    except RunError:  # out of memory, which no file mends
+        raise
     except Exception as error:  # Keras raises the bare class where a download fails
         addresses = re.findall(r"https?://[^\s:]+", f"{told.getvalue()} {error}")
         file = addresses[-1].rsplit("/", 1)[-1] if addresses else "their file"

@@ -14,6 +14,7 @@ from imgcls.spec.layers import GlobalAveragePool, LayerList, Rate
 
 __all__ = [
     "BACKBONES",
+    "FORMS",
     "PRESETS",
     "AnyArchitecture",
     "BackboneSpec",
@@ -25,6 +26,9 @@ __all__ = [
     "VggSpec",
     "expand_architecture",
 ]
+
+FORMS = ("preset", "backbone", "layers")
+"""What says of an architecture which record it is; it has one of them."""
 
 Filters = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
@@ -164,12 +168,12 @@ def _unknown(name: str, accepted: Iterable[str]) -> PydanticCustomError:
 def _form(value: Any) -> str | None:
     """Tell which record fits, by the key that is there. The angle brackets keep tags apart from keys."""
     if isinstance(value, Record):
-        value = value.model_dump(include={"preset", "backbone", "layers"})
+        value = value.model_dump(include=set(FORMS))
     if not isinstance(value, dict):
         return None
     if "preset" in value:
         return f"<{value['preset']}>"
-    return next((f"<{key}>" for key in ("backbone", "layers") if key in value), None)
+    return next((f"<{key}>" for key in FORMS if key in value), None)
 
 
 if TYPE_CHECKING:

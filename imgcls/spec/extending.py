@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import SpecError
+from imgcls.spec.architecture import FORMS
 from imgcls.spec.data import BUILT_IN
 from imgcls.spec.document import Document, KeyPath, read_document
 from imgcls.spec.fields import shown
@@ -38,7 +39,8 @@ class Extended:
 def extend(document: Document, folder: Path, above: tuple[Path, ...] = ()) -> Extended:
     """Lay a spec over the one that it extends, and that one over the next.
 
-    Mappings are merged key by key; anything else replaces what is below. A path in a base is relative to the base's
+    Mappings are merged key by key; anything else replaces what is below, and so does an architecture of another form:
+    a backbone over a preset. A path in a base is relative to the base's
     own file, and is rewritten to mean the same in the spec's.
 
     Args:
@@ -113,21 +115,27 @@ def _laid_over(top: Document, base: Document) -> Document:
 
 
 def _merged(own: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(own[key], below[key]) for key in own if _are_mappings(own[key], below.get(key))}
+    both = {key: _merged(own[key], below[key]) for key in own if _go_together(key, own[key], below.get(key))}
     return {**below, **own, **both}
 
 
 def _replaced(own: Mapping[str, Any], below: Mapping[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
     """Give the paths at which nothing of ``below`` is left."""
     for key in own.keys() & below.keys():
-        if _are_mappings(own[key], below[key]):
+        if _go_together(key, own[key], below[key]):
             yield from _replaced(own[key], below[key], (*above, key))
         else:
             yield (*above, key)
 
 
-def _are_mappings(*values: Any) -> bool:
-    return all(isinstance(value, dict) for value in values)
+def _go_together(key: str, own: Any, below: Any) -> bool:
+    """Whether both are mappings, and not architectures of two forms, of which nothing fits the other."""
+    if not isinstance(own, dict) or not isinstance(below, dict):
+        return False
+    if key != "architecture":
+        return True
+    forms, others = ({key for key in FORMS if key in each} for each in (own, below))
+    return not forms or not others or forms == others
 
 
 def moved(value: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:

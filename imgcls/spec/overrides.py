@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import SpecError
+from imgcls.spec.architecture import FORMS
 from imgcls.spec.document import KeyPath, parse_value
 from imgcls.spec.fields import Record, shown
 from imgcls.spec.layers import LAYERS
@@ -17,7 +18,6 @@ from imgcls.spec.spec import SHORTHANDS, Spec
 
 __all__ = ["apply_overrides", "key_path", "parse_overrides"]
 
-_FORMS = ("preset", "backbone", "layers")  # of an architecture: setting one of them leaves the others behind
 _KINDS = ("preset", "name")  # what says which record a default is
 
 
@@ -72,7 +72,7 @@ def _with(value: Any, parts: KeyPath, new: Any, above: KeyPath) -> Any:
         raise LookupError  # noqa: TRY004 - the key is wrong, not a type
     if isinstance(part, int) and isinstance(value.get("layers"), list):
         return {**value, "layers": _with(value["layers"], parts, new, above)}
-    if above == ("architecture",) and part in _FORMS and not rest:
+    if above == ("architecture",) and part in FORMS and not rest:  # it leaves the other forms behind
         return {part: new} if part not in value else {**value, part: new}
     return {**value, str(part): _with(value.get(str(part)), tuple(rest), new, (*above, part))}
 

@@ -60,6 +60,18 @@ def _input_scale(spec: Spec) -> Iterator[Finding]:
     )
 
 
+def _never_learns(spec: Spec) -> Iterator[Finding]:
+    architecture = spec.architecture
+    if not isinstance(architecture, BackboneSpec) or architecture.is_pretrained:
+        return
+    if all(getattr(phase.architecture, "trainable", "none") == "none" for phase in spec.phases):
+        yield Finding(
+            "backbone_never_learns",
+            f"{architecture.backbone} starts with random weights (weights: none) and never learns (trainable: none): "
+            "only the head does, on features that mean nothing; set trainable: all, or name weights",
+        )
+
+
 def _changes_nothing(spec: Spec) -> Iterator[Finding]:
     if spec.augmentation.classes_below is not None and spec.augmentation.is_none:
         yield Finding(
@@ -69,4 +81,9 @@ def _changes_nothing(spec: Spec) -> Iterator[Finding]:
         )
 
 
-_LOOKS: tuple[Callable[[Spec], Iterator[Finding]], ...] = (_loss, _input_scale, _changes_nothing)
+_LOOKS: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
+    _loss,
+    _input_scale,
+    _never_learns,
+    _changes_nothing,
+)

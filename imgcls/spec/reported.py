@@ -60,6 +60,12 @@ class FigureSpec(Record):
         assert published is not None
         return published
 
+    @property
+    def levels(self) -> dict[str, float]:
+        """The numbers that lie where the figure itself does, which a deviation does not: value, mean, min, max."""
+        levels = {"value": self.value, "mean": self.mean, "min": self.min, "max": self.max}
+        return {key: value for key, value in levels.items() if value is not None}
+
 
 class PublishedClass(Record):
     """A row of a published classification report."""
@@ -163,6 +169,22 @@ class ReportedSpec(Record):
     def figures(self) -> dict[str, FigureSpec]:
         """The figures that were published, by name."""
         return {name: value for name, value in self if isinstance(value, FigureSpec)}
+
+    @property
+    def runs(self) -> int | None:
+        """Of how many runs the figures are; None: of several, nobody says how many."""
+        has_means = any(figure.mean is not None for figure in self.figures.values())
+        return self.repeats or (None if has_means else 1)
+
+    @property
+    def images(self) -> int | None:
+        """How many images were held out, as far as n or the confusion matrix says."""
+        return self.n or sum(map(sum, self.confusion_matrix)) or None
+
+    def value_of(self, name: str) -> float | None:
+        """Return a figure of one run; None where there is none, or the mean of several."""
+        figure = self.figures.get(name)
+        return None if figure is None else figure.value
 
     def tolerance_of(self, name: str) -> float | None:
         """Return how far off a figure still agrees; None: it is shown, not judged."""

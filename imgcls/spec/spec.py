@@ -131,6 +131,8 @@ class Spec(Record):
             self.architecture, BackboneSpec
         ):
             raise fault("trainable says which part of a backbone learns: there is none", "stages", "architecture")
+        if self.color == "grayscale" and getattr(self.architecture, "weights", None) == "imagenet":
+            raise fault("ImageNet weights are of colour images: set color: rgb, or weights: none", "color")
         _refuse_shared_parts(self.data)
         if self.data.validation == "none" and self.watches_validation:
             watching = [key for key in ("early_stopping", "lr", "stages") if _watches_validation(getattr(self, key))]

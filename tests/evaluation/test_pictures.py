@@ -51,3 +51,11 @@ def test_a_notebooks_own_plots_are_left_alone(tmp_path):
     before = "matplotlib.pyplot" in sys.modules
     draw_curves(tmp_path / "curves.png", history(2))
     assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+def test_a_line_is_drawn_where_a_stage_begins(tmp_path):
+    rows = history(6)
+    draw_curves(tmp_path / "plain.png", [row | {"stage": 1} for row in rows])
+    draw_curves(tmp_path / "staged.png", [row | {"stage": 1 + (row["epoch"] > 3)} for row in rows])
+    plain, staged = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("plain", "staged"))
+    assert (plain != staged).any(axis=2).sum() > 300

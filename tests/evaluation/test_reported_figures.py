@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgcls.evaluation import class_reports, matrices, plausibility, rounding, spreads
 from imgcls.evaluation import reported as reported_module
 from imgcls.evaluation.metrics import compute_metrics
-from imgcls.evaluation.reported import hold_against, impossible, measured_figures, reported_rows
+from imgcls.evaluation.plausibility import impossible
+from imgcls.evaluation.reported import hold_against, measured_figures, reported_rows
 from imgcls.spec.reported import ReportedSpec
 
 FIVE_RUNS = {  # report 002, table 1: mean, sd, min, max of the accuracy, mean number of epochs
@@ -207,6 +209,12 @@ def test_a_recall_is_a_fraction_of_the_class():
     assert recall_only(0.7701, 133) == ["class 0: a recall of .7701 is no fraction of 133 images"]
 
 
+def test_a_mean_recall_is_a_fraction_of_all_that_the_runs_saw():
+    row = {"per_class": {"0": {"recall": 0.76, "support": 3}}}
+    assert messages(repeats=5, **row) == ["class 0: a recall of .76 is no fraction of 5 times 3 images"]
+    assert messages(repeats=7, **row) == []  # 16 of 21
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -307,7 +315,8 @@ def test_a_wrong_figure_beside_its_matrix_is_always_found():
         assert any(message.startswith(f"{name}: ") for message in messages(**figures)), (name, figures)
 
 
-def test_it_needs_nothing_heavy():
-    source = Path(reported_module.__file__).read_text(encoding="utf-8")
+@pytest.mark.parametrize("module", [class_reports, matrices, plausibility, reported_module, rounding, spreads])
+def test_it_needs_nothing_heavy(module):
+    source = Path(module.__file__).read_text(encoding="utf-8")
     modules = set(re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE))
     assert modules <= {*sys.stdlib_module_names, "imgcls"}

@@ -72,9 +72,9 @@ def test_networks_have_the_parameters_published_for_them(architecture, shape, cl
 def test_features_are_taken_where_the_backbone_is_cut(tiny_backbone, cut, last):
     network = build(cut=cut)
     names = [layer.name for layer in backbone_layers(network)]
-    assert last in (names[-1], "add")
-    assert ("last_norm" in names) == (cut is None)
-    assert network.get_layer("global_average_pool_head_0").input.shape == network.get_layer(names[-1]).output.shape
+    assert names[-1] == ("stem_relu" if last == "add" else last), "a sum is no layer"
+    source = network.get_layer("global_average_pool_head_0").input._keras_history.operation
+    assert type(source).__name__ == "Add" if last == "add" else source.name == last
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,24 @@ def test_the_weights_of_a_backbone_follow_from_the_seed(tiny_backbone):
 def test_what_does_not_fit_the_backbone_is_named(tiny_backbone, architecture, message):
     with pytest.raises(SpecError, match=message):
         build(**architecture)
+
+
+@pytest.mark.parametrize(
+    ("trainable", "message"),
+    [
+        ({"from": "last_nrm"}, r"^stages\.1\.trainable\.from: .*did you mean last_norm\?"),
+        (99, r"^stages\.1\.trainable: got 99; what is used of efficientnetb0 has 9 layers"),
+    ],
+)
+def test_a_stage_that_cannot_begin_is_told_before_the_first(tiny_backbone, trainable, message):
+    spec = complete({}, stages=[{"epochs": 1}, {"trainable": trainable}])
+    with pytest.raises(SpecError, match=message):
+        build_network(spec, SHAPE, 4, None)
+
+
+def test_a_network_is_built_ready_for_its_first_stage(tiny_backbone):
+    spec = complete({}, stages=[{"trainable": 1}, {"trainable": "all"}])
+    assert learning(build_network(spec, SHAPE, 4, None)) == ["last_norm"]
 
 
 def test_other_architectures_are_left_as_they_are():

@@ -95,6 +95,15 @@ def test_a_trained_network_of_the_tool_is_a_weights_file(tiny_backbone, tmp_path
     np.testing.assert_allclose(features(second, pixels()), features(first, pixels()), rtol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", ["weights.h5", "keras"])
+def test_a_backbone_inside_a_sequential_is_found(tiny_backbone, tmp_path, suffix):
+    network = pretrained(tiny_backbone)
+    layers = [keras.Input(SHAPE), network, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    spec, built = build(save(keras.Sequential(layers), tmp_path / f"transfer.{suffix}"))
+    assert load_pretrained(spec, built).matched == 18
+    np.testing.assert_allclose(features(built, pixels()), outputs(network, pixels()), rtol=1e-5)
+
+
 def test_efficientnets_standard_deviations_become_variances(tiny_backbone, tmp_path):
     network = pretrained(tiny_backbone, weights="imagenet")
     normalization = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
@@ -136,6 +145,18 @@ def test_weights_that_cannot_be_downloaded_say_which_file_goes_where(tmp_path, m
         f"into {tmp_path}/models, or say weights: PATH"
     )
     assert capsys.readouterr().out == ""
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_failed_download(tiny_backbone, monkeypatch):
+    from imgcls.models import weights
+
+    def exhaust(*_):
+        raise MemoryError
+
+    spec, built = build("imagenet")
+    monkeypatch.setattr(weights, "stock_network", exhaust)
+    with pytest.raises(RunError, match="out of memory"):
+        load_pretrained(spec, built)
 
 
 def test_without_pretrained_weights_nothing_is_loaded(tiny_backbone):

@@ -65,6 +65,11 @@ BROKEN = {
         "2:18",
         "label_smoothing does not go with the loss mean_squared_error",
     ),
+    "grey images for weights of colour images": (
+        "data: digits\narchitecture: mobilenet\ncolor: grayscale",
+        "3:8",
+        "ImageNet weights are of colour images",
+    ),
     "mixup with class numbers as labels": (
         "data: digits\naugmentation: {mixup: 0.2}\nloss: sparse_categorical_crossentropy",
         "3:7",

@@ -41,6 +41,23 @@ def test_mappings_are_merged_and_all_else_is_replaced(write):
     assert (spec.data.validation, spec.architecture.backbone) == (0.2, "mobilenet")
 
 
+@pytest.mark.parametrize(
+    ("base", "top"),
+    [
+        ("{preset: cnn, dropout: 0.1}", "{backbone: mobilenet, weights: none, trainable: all}"),
+        ("{backbone: mobilenet, weights: none}", "{preset: vgg, convs: 1}"),
+        ("{backbone: mobilenet, weights: none}", "{layers: [flatten]}"),
+    ],
+)
+def test_an_architecture_of_another_form_replaces_all_of_the_one_below(write, base, top):
+    write("base.yaml", f"data: digits\narchitecture: {base}\n")
+    loaded = load_spec(write("top.yaml", f"extends: base.yaml\narchitecture: {top}\n"))
+    assert (
+        loaded.spec.architecture == load_spec({"data": "digits", "architecture": yaml.safe_load(top)}).spec.architecture
+    )
+    assert not any("base.yaml" in place for key, place in loaded.origins.items() if key.startswith("architecture"))
+
+
 def test_a_base_may_extend_another_and_overrides_come_last(write):
     write("first.yaml", "data: digits\nepochs: 1\nbatch: 1\nseed: 1\nresize: pad")
     write("second.yaml", "extends: first.yaml\nepochs: 2\nbatch: 2\nseed: 2")

@@ -28,6 +28,11 @@ SPEAKING = {
         "backbone_input_scale",
         "unless the weights file was trained so",
     ),
+    "random weights that never learn": (
+        {"architecture": {"backbone": "mobilenet", "weights": "none"}, "stages": [{"epochs": 1}, {"lr": 1e-4}]},
+        "backbone_never_learns",
+        "set trainable: all",
+    ),
     "small classes without a change": (
         {"augmentation": {"classes_below": 9}},
         "augmentation_changes_nothing",
@@ -40,7 +45,14 @@ SILENT = {
     "a binary loss of two classes": {"loss": "binary_crossentropy", "data": {"source": "digits", "classes": [0, 1]}},
     "a backbone as it is": {"architecture": "mobilenet"},
     "a backbone's own scale": {"architecture": "mobilenet", "normalize": "backbone"},
-    "a backbone without weights": {"architecture": {"backbone": "mobilenet", "weights": "none"}, "normalize": "unit"},
+    "a backbone without weights": {
+        "architecture": {"backbone": "mobilenet", "weights": "none", "trainable": "all"},
+        "normalize": "unit",
+    },
+    "random weights that learn later": {
+        "architecture": {"backbone": "mobilenet", "weights": "none"},
+        "stages": [{"epochs": 1}, {"trainable": 9}],
+    },
     "raw pixels for what scales itself": {"architecture": "efficientnetb0", "normalize": "none"},
     "standardized for standardized": {"architecture": "densenet121", "normalize": "standardize"},
     "no backbone": {"architecture": "resnet", "normalize": "unit"},
