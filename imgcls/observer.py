@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.runs import Run
     from imgcls.spec import Spec
-    from imgcls.training.loop import EpochRow, Stage
+    from imgcls.training.state import EpochRow, Stage
 
 __all__ = ["Observer"]
 
@@ -35,12 +35,21 @@ class Observer:
     def failed(self, message: str) -> None:
         """A repeat failed; the others go on."""
 
-    def started(self, spec: Spec, run: Run, device: Device, params: int, pretrained: str | None = None) -> None:
+    def started(
+        self,
+        spec: Spec,
+        run: Run,
+        device: Device,
+        params: int,
+        trainable_params: int | None = None,
+        pretrained: str | None = None,
+    ) -> None:
         """The network is built and training begins.
 
         Args:
             spec: every value in force.
             params: of the network, all.
+            trainable_params: those that learn, at first where there are stages.
             pretrained: what was loaded into it, for people.
         """
 

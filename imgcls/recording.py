@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.evaluation.prediction import Predictions
     from imgcls.observer import Observer
-    from imgcls.training.loop import EpochRow, Stage, TrainingResult
+    from imgcls.training.state import EpochRow, Stage, TrainingResult
 
 __all__ = [
     "Clock",
@@ -76,11 +76,22 @@ def recorded(run: Run) -> Iterator[None]:
 
 def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device) -> None:
     """Write what a run or its repeats start from, before the first epoch."""
-    write_text(run.path(runs.SPEC), loaded.text)
+    write_text(run.path(runs.SPEC), _told_apart(loaded, spec) + loaded.text)
     write_text(run.path(runs.RESOLVED), spec_yaml(spec))
     environment = describe_environment(device, precision=spec.precision, seed=spec.seed, base=loaded.base)
     write_json(run.path(runs.ENVIRONMENT), environment)
     log.info("device: %s", device.name)
+
+
+def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:
+    """Return a comment where the file as given is not what was trained."""
+    changed = dict(loaded.overrides)
+    if spec.seed != loaded.spec.seed:
+        changed["seed"] = spec.seed
+    if not changed:
+        return ""
+    settings = ", ".join(f"{key}: {' '.join(str(value).split())}" for key, value in changed.items())
+    return f"# Trained with {settings} over this; {runs.RESOLVED} has every value that was in force.\n"
 
 
 def write_manifest(run: Run, dataset: Dataset) -> None:

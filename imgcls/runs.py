@@ -23,7 +23,7 @@ from imgcls.wording import first_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name"]
+__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name", "repeat_name"]
 
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
@@ -239,10 +239,17 @@ class Run:
         return dict(value)
 
     def _missing(self, file: str) -> str:
+        if self.is_repeated:
+            return f"{self.folder} has no {file}: it is a folder of repeats, each of them (members) has its own"
         state = "unfinished" if file == STATUS else self.status.state
         if state == "completed":
             return f"{self.folder} has no {file}, though the run is marked completed"
         return f"{self.folder} has no {file}: the run is {state}"
+
+
+def repeat_name(number: int) -> str:
+    """Return the name of a repeat's folder within that of its group; ``number`` counts from 1."""
+    return f"repeat-{number}"
 
 
 def check_writable(runs_dir: Path) -> None:

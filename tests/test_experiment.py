@@ -457,3 +457,29 @@ def test_every_source_trains_and_is_found_again_by_the_resolved_spec(made, spec,
     assert repeated.metrics == run.metrics
     if made is not as_csv_with_split:  # whose parts only its column knows
         assert None not in (run.settings["data"]["validation"], run.settings["data"]["test"])
+
+
+@pytest.mark.parametrize("content", [None, b"not weights", b""])
+def test_a_file_of_weights_that_is_none_is_found_before_anything_is_prepared(spec, tmp_path, content):
+    class Watching(imgcls.Observer):
+        def preparing(self, done, total):
+            raise AssertionError("images were prepared first")
+
+    if content is not None:
+        (tmp_path / "w.h5").write_bytes(content)
+    backbone = {"backbone": "mobilenet", "weights": str(tmp_path / "w.h5")}
+    with pytest.raises(DataError, match=r"architecture.weights: .*w\.h5"):
+        imgcls.train(spec, {"architecture": backbone}, runs_dir=tmp_path / "runs", observer=Watching())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_augmentation_of_small_classes_that_none_is_small_enough_for_is_told(spec, tmp_path):
+    augmentation = {"rotation": 5, "classes_below": 14}
+    warnings = imgcls.train(spec, {"augmentation": augmentation, "epochs": 1}, runs_dir=tmp_path).metrics["warnings"]
+    assert (
+        "the smallest class has 14 training images"
+        in {each["code"]: each["message"] for each in warnings}["augmentation_changes_nothing"]
+    )
+    augmentation["classes_below"] = 15
+    warnings = imgcls.train(spec, {"augmentation": augmentation, "epochs": 1}, runs_dir=tmp_path).metrics["warnings"]
+    assert "augmentation_changes_nothing" not in {each["code"] for each in warnings}

@@ -140,3 +140,38 @@ def test_repeats_are_measured_again_one_at_a_time(spec, tmp_path):
         imgcls.evaluate(group)
     assert imgcls.evaluate(group.members[0]).metrics["accuracy"] == group.members[0].metrics["accuracy"]
     assert json.loads(group.path("repeats.json").read_text())["split"] == "test"
+
+
+def test_a_repeat_leaves_nothing_of_its_network_in_memory(spec, tmp_path):
+    import gc
+
+    import keras
+    from tensorflow.python.framework import ops
+
+    seen = []
+
+    class Counting(imgcls.Observer):
+        def repeating(self, group, number, repeats, seed):
+            gc.collect()
+            networks = sum(isinstance(each, keras.Model) for each in gc.get_objects())
+            registered = sum(name.startswith("CustomGradient") for name in ops.gradient_registry.list())
+            seen.append((networks, registered))
+
+    imgcls.train(spec, {"repeats": 4, "epochs": 1}, runs_dir=tmp_path, observer=Counting())
+    assert seen[2] == seen[3]
+
+
+def test_the_spec_of_a_repeat_says_what_its_file_does_not(spec, tmp_path):
+    group = imgcls.train(spec, {"repeats": 2, "lr": 0.01, "epochs": 1}, runs_dir=tmp_path)
+    first, second = (run.path(runs.SPEC).read_text().splitlines()[0] for run in group.members)
+    assert (
+        first
+        == "# Trained with repeats: 2, lr: 0.01, epochs: 1 over this; resolved.yaml has every value that was in force."
+    )
+    assert "seed: 8" in second
+
+
+def test_a_folder_of_repeats_says_that_its_members_have_the_results(spec, tmp_path):
+    group = imgcls.train(spec, {"repeats": 2, "epochs": 1}, runs_dir=tmp_path)
+    with pytest.raises(DataError, match="folder of repeats, each of them"):
+        _ = group.metrics

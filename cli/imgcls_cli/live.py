@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.runs import Run
     from imgcls.spec import Spec
-    from imgcls.training.loop import EpochRow, Stage
+    from imgcls.training.state import EpochRow, Stage
 
 __all__ = ["TerminalObserver"]
 
@@ -112,11 +112,20 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self._clear()
         self.warn(f"this repeat failed: {message}")
 
-    def started(self, spec: Spec, run: Run, device: Device, params: int, pretrained: str | None = None) -> None:
+    def started(
+        self,
+        spec: Spec,
+        run: Run,
+        device: Device,
+        params: int,
+        trainable_params: int | None = None,
+        pretrained: str | None = None,
+    ) -> None:
         self.epochs, self.run, self.finished = sum(phase.epochs for phase in spec.phases), run, 0
         gpu = f"; {device.note}" if device.note else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
-        self.say(f"network   {params:,} parameters")
+        learning = "" if trainable_params in (None, params) else f", {trainable_params:,} trainable"
+        self.say(f"network   {params:,} parameters{learning}")
         if pretrained:
             self.say(f"weights   {pretrained}")
         self.say(f"run       {run.folder}")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imgcls.data import Dataset
+from imgcls.experiment.reporting import impossible_figures
 from imgcls.findings import Finding
 from imgcls.spec import Spec
 from imgcls.spec.remarks import spec_remarks
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.prediction import Predictions
 
-__all__ = ["held_out_part", "measure", "predict_part"]
+__all__ = ["held_out_part", "measure", "predict_part", "remarks", "unchanged_classes"]
 
 
 def held_out_part(dataset: Dataset) -> str:
@@ -39,8 +42,25 @@ def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) 
     metrics = compute_metrics(
         predictions.labels, predictions.probabilities, dataset.classes, loss=predictions.loss, split=split
     )
-    found = [*_not_held_out(split), *spec_remarks(spec), *dataset.findings, *check_result(metrics)]
+    found = [*_not_held_out(split), *remarks(spec, dataset), *check_result(metrics)]
     return metrics | {"warnings": [asdict(finding) for finding in found]}
+
+
+def remarks(spec: Spec, dataset: Dataset) -> list[Finding]:
+    """Return what is remarkable before any training: of the spec, its published figures, the images, and both."""
+    return [*spec_remarks(spec), *impossible_figures(spec), *unchanged_classes(spec, dataset), *dataset.findings]
+
+
+def unchanged_classes(spec: Spec, dataset: Dataset) -> list[Finding]:
+    """Return a finding where an augmentation of the small classes alone finds none small enough."""
+    limit = spec.augmentation.classes_below
+    if limit is None or "train" not in dataset.splits:
+        return []
+    least = int(np.bincount(dataset.labels[dataset.splits["train"]], minlength=len(dataset.classes)).min())
+    if least < limit:
+        return []
+    message = f"augmentation.classes_below {limit:,}: the smallest class has {least:,} training images; none is changed"
+    return [Finding("augmentation_changes_nothing", message)]
 
 
 def _not_held_out(split: str) -> list[Finding]:

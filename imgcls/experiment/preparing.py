@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from imgcls import backend
 from imgcls.data import Cache, Dataset, data_path, default_cache_root, load_dataset
+from imgcls.errors import DataError
 from imgcls.observer import Observer
 from imgcls.recording import Clock
+from imgcls.runs import MODEL
 from imgcls.spec import LoadedSpec, Spec
 from imgcls.spec.architecture import BackboneSpec
 
@@ -19,7 +21,19 @@ if TYPE_CHECKING:
 
     from imgcls.models import PixelStatistics
 
-__all__ = ["Prepared", "load_images_of", "prepare", "with_precision"]
+__all__ = ["Built", "Prepared", "load_images_of", "prepare", "refuse_missing_weights", "with_precision"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network before its training.
+
+    Attributes:
+        pretrained: what was loaded into it, for people.
+    """
+
+    network: keras.Model
+    pretrained: str | None
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,8 @@ class Prepared:
 
         return pixel_statistics(self.spec.normalize, self.dataset.images, self.dataset.splits["train"])
 
-    def build(self, spec: Spec) -> tuple[keras.Model, str | None]:
-        """Build the network with its pretrained weights; return it, and what was loaded, for people.
+    def build(self, spec: Spec) -> Built:
+        """Build the network with its pretrained weights.
 
         Raises:
             SpecError: the layers do not fit each other, the images or the weights.
@@ -54,7 +68,7 @@ class Prepared:
         height, width, channels = self.dataset.images.shape[1:]
         network = build_network(spec, (height, width, channels), len(self.dataset.classes), self.pixels)
         report = load_pretrained(spec, network)
-        return network, report.message if report else None
+        return Built(network, report.message if report else None)
 
 
 def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock) -> Prepared:
@@ -63,11 +77,38 @@ def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer
     Raises:
         DataError, RunError: as ``load_dataset`` and ``backend.start`` do.
     """
+    refuse_missing_weights(loaded)
     with clock("data"):
         dataset = load_images_of(loaded.spec.completed(), loaded.base, cache_dir, observer)
     with clock("start_up"):
         device = backend.start(loaded.spec.device)
     return Prepared(loaded, _in_force(loaded, dataset), dataset, device)
+
+
+def refuse_missing_weights(loaded: LoadedSpec) -> None:
+    """Raise if the spec names a file of weights that is none, before anything is done.
+
+    Raises:
+        DataError: there is no such file, or it is neither HDF5 nor a Keras model.
+    """
+    path = _weights_file(loaded)
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        hint = f"; the network of a run is {path / MODEL}" if path.is_dir() else ""
+        raise DataError(f"architecture.weights: cannot read {path}: {error.strerror}{hint}") from error
+    if not start.startswith((b"\x89HDF\r\n\x1a\n", b"PK")):
+        raise DataError(f"architecture.weights: {path} is neither HDF5 (.weights.h5, .h5) nor a Keras model (.keras)")
+
+
+def _weights_file(loaded: LoadedSpec) -> Path | None:
+    """Return where the spec's file of weights lies; None where it names none."""
+    architecture = loaded.spec.architecture
+    name = architecture.weights_file if isinstance(architecture, BackboneSpec) else None
+    return (loaded.base / Path(name).expanduser()).resolve() if name else None
 
 
 def load_images_of(spec: Spec, base: Path, cache_dir: Path | str | None, observer: Observer) -> Dataset:
@@ -96,8 +137,7 @@ def _in_force(loaded: LoadedSpec, dataset: Dataset) -> Spec:
     height, width, channels = dataset.images.shape[1:]
     path = data_path(spec.data, loaded.base)
     architecture = spec.architecture
-    if isinstance(architecture, BackboneSpec) and architecture.weights_file:
-        weights = (loaded.base / Path(architecture.weights_file).expanduser()).resolve()
+    if weights := _weights_file(loaded):
         architecture = architecture.model_copy(update={"weights": str(weights)})
     return with_precision(spec).model_copy(
         update={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,28 +10,30 @@ from typing import Any
 
 from imgcls import backend, runs
 from imgcls.errors import RunError
-from imgcls.experiment.measuring import held_out_part
-from imgcls.experiment.preparing import Prepared
+from imgcls.experiment.measuring import held_out_part, remarks
+from imgcls.experiment.preparing import Built, Prepared
+from imgcls.experiment.reporting import published_beside, result_of
 from imgcls.experiment.running import run_once
 from imgcls.files import write_csv, write_json
 from imgcls.observer import Observer
 from imgcls.recording import Clock, recorded, write_inputs
-from imgcls.runs import Run
-from imgcls.spec import Spec
-from imgcls.spec.remarks import spec_remarks
+from imgcls.runs import Run, repeat_name
 
-__all__ = ["FIGURES", "run_repeats", "summarize_repeats"]
+__all__ = ["REPEAT_FIGURES", "figure_summary", "run_repeats"]
 
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "epochs_run", "best_epoch", "seconds")
+REPEAT_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "epochs_run", "best_epoch", "seconds")
 """What the table of repeats has of each; ``seconds`` are its own, without the data that all share."""
 
-COLUMNS = ("folder", "seed", "state", *FIGURES, "message")
+COLUMNS = ("folder", "seed", "state", *REPEAT_FIGURES, "message")
 
 
-def run_repeats(group: Run, prepared: Prepared, observer: Observer) -> None:
+def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: Observer) -> None:
     """Run an experiment with seeds that follow on the spec's, each in a folder within the group's.
 
     A repeat that fails is noted and the others go on. The summary is written anew after each.
+
+    Args:
+        built: the network of the first; it is not kept.
 
     Raises:
         RunError: a repeat failed; raised after the last.
@@ -39,7 +42,7 @@ def run_repeats(group: Run, prepared: Prepared, observer: Observer) -> None:
     with recorded(group):
         write_inputs(group, prepared.loaded, spec, prepared.device)
         rows: list[dict[str, Any]] = [
-            {"folder": f"repeat-{number}", "seed": spec.seed + number - 1, "state": "not begun", "message": ""}
+            {"folder": repeat_name(number), "seed": spec.seed + number - 1, "state": "not begun", "message": ""}
             for number in range(1, spec.repeats + 1)
         ]
         for number, row in enumerate(rows, start=1):
@@ -47,7 +50,7 @@ def run_repeats(group: Run, prepared: Prepared, observer: Observer) -> None:
             row["state"] = "running"
             _write(group, prepared, rows)
             try:
-                _repeat(group, prepared, row, observer)
+                _repeat(group, prepared, row, built, observer)
             except RunError as error:
                 row |= {"state": "failed", "message": str(error)}
                 observer.failed(str(error))
@@ -55,33 +58,35 @@ def run_repeats(group: Run, prepared: Prepared, observer: Observer) -> None:
                 row |= {"state": "interrupted", "message": str(error) or "by the user"}
                 raise
             finally:
+                built = None
+                gc.collect()  # a network is full of circles: it would stay in memory beside the next
                 _write(group, prepared, rows)
         failed = [row["folder"] for row in rows if row["state"] == "failed"]
         if failed:
             raise RunError(f"{len(failed)} of {len(rows)} repeats failed ({', '.join(failed)}); see {group.folder}")
 
 
-def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], observer: Observer) -> None:
+def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], built: Built | None, observer: Observer) -> None:
     """Do one repeat, and put its figures into its row."""
     clock, run = Clock(), Run(group.path(row["folder"]))
     run.folder.mkdir()
     # published figures are those of several runs, if any: the group is held against them
     spec = prepared.spec.model_copy(update={"seed": row["seed"], "repeats": 1, "reported": None})
     with clock("build"), backend.memory_is_told():
-        network, pretrained = prepared.build(spec)
-    run_once(run, prepared, spec, network, pretrained, observer, clock)
-    figures = {name: run.metrics.get(name) for name in FIGURES} | {"seconds": run.timings["total"]}
+        built = built or prepared.build(spec)
+    run_once(run, prepared, spec, built, observer, clock)
+    figures = {name: run.metrics.get(name) for name in REPEAT_FIGURES} | {"seconds": run.timings["total"]}
     row |= figures | {"state": "completed"}
 
 
-def summarize_repeats(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+def figure_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Return figure → mean, sample standard deviation (None of a single one), min and max over the completed repeats.
 
     Args:
         rows: with ``state`` and the figures.
     """
     summary: dict[str, dict[str, float | None]] = {}
-    for name in FIGURES:
+    for name in REPEAT_FIGURES:
         values = [float(row[name]) for row in rows if row["state"] == "completed" and row.get(name) is not None]
         if values:
             sd = statistics.stdev(values) if len(values) > 1 else None
@@ -98,7 +103,7 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
         "repeats": len(rows),
         "finished": len(finished),
         "runs": [{name: row.get(name) for name in COLUMNS} for row in rows],
-        "summary": summarize_repeats(rows),
+        "summary": figure_summary(rows),
         "split": split,
         "n": len(prepared.dataset.splits[split]),
         "warnings": _warnings(prepared, finished),
@@ -106,7 +111,7 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
     if finished:
         record["majority_baseline"] = finished[0].metrics["majority_baseline"]
     if prepared.spec.reported and finished:
-        record |= _held_against(prepared.spec, finished, record)
+        record["reported"] = published_beside(prepared.spec, [result_of(run) for run in finished])
     write_csv(group.path(runs.REPEATS_CSV), COLUMNS, [[_cell(row.get(name)) for name in COLUMNS] for row in rows])
     write_json(group.path(runs.REPEATS_JSON), record)
 
@@ -117,7 +122,7 @@ def _cell(value: Any) -> Any:
 
 def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str]]:
     """Return what is remarkable about spec and images, and each kind of remark on a result once, with how often."""
-    common = [asdict(finding) for finding in (*spec_remarks(prepared.spec), *prepared.dataset.findings)]
+    common = [asdict(finding) for finding in remarks(prepared.spec, prepared.dataset)]
     known = {warning["code"] for warning in common}
     own: dict[str, list[str]] = {}
     for run in finished:
@@ -129,19 +134,3 @@ def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str
         if code not in known
     ]
     return [*common, *told]
-
-
-def _held_against(spec: Spec, finished: Sequence[Run], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the published figures beside the means of the measured ones, and what of them cannot be true."""
-    from imgcls.evaluation.plausibility import impossible
-    from imgcls.evaluation.reported import hold_against, measured_figures
-
-    assert spec.reported is not None
-    figures = [measured_figures(run.metrics, _best_row(run), sum(run.timings["epoch_seconds"])) for run in finished]
-    means = {name: statistics.fmean(each[name] for each in figures) for name in figures[0]}
-    found = [asdict(finding) for finding in impossible(spec.reported)]
-    return {"reported": hold_against(spec.reported, means), "warnings": [*record["warnings"], *found]}
-
-
-def _best_row(run: Run) -> dict[str, Any]:
-    return dict(run.history.iloc[run.metrics["best_epoch"] - 1])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from imgcls import backend, runs
 from imgcls.data import Dataset
 from imgcls.experiment.measuring import held_out_part, measure, predict_part
-from imgcls.experiment.preparing import Prepared
+from imgcls.experiment.preparing import Built, Prepared
+from imgcls.experiment.reporting import published_beside
 from imgcls.observer import Observer
 from imgcls.recording import (
     Clock,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     import keras
 
     from imgcls.evaluation.prediction import Predictions
-    from imgcls.training.loop import TrainingResult
+    from imgcls.models import ModelSummary
+    from imgcls.training.state import TrainingResult
 
 __all__ = ["run_once"]
 
@@ -37,8 +39,7 @@ def run_once(
     run: Run,
     prepared: Prepared,
     spec: Spec,
-    network: keras.Model,
-    pretrained: str | None,
+    built: Built,
     observer: Observer,
     clock: Clock,
 ) -> None:
@@ -46,27 +47,33 @@ def run_once(
 
     Args:
         spec: the prepared one, or with another seed.
-        network: with the weights to start from.
-        pretrained: what was loaded into it, for people.
+        built: the network with the weights to start from.
 
     Raises:
         RunError: the run failed; its folder says so.
     """
-    dataset = prepared.dataset
+    dataset, network = prepared.dataset, built.network
     with recorded(run), backend.memory_is_told():
         write_inputs(run, prepared.loaded, spec, prepared.device)
         write_manifest(run, dataset)
-        observer.started(spec, run, prepared.device, network.count_params(), pretrained)
+        summary = _summary(network)
+        observer.started(spec, run, prepared.device, summary.total_params, summary.trainable_params, built.pretrained)
         with clock("train"):
             result = _train(run, spec, network, dataset, observer)
         with clock("evaluate"):
             split = held_out_part(dataset)
             observer.evaluating(split, len(dataset.splits[split]))
             predictions = _save_and_predict(run, spec, network, dataset, split)
-        metrics = _metrics(spec, dataset, predictions, split, result, network, pretrained)
+        metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
             write_results(run, metrics, dataset, predictions, result)
         write_timings(run, clock, result)
+
+
+def _summary(network: keras.Model) -> ModelSummary:
+    from imgcls.models import summarize
+
+    return summarize(network)
 
 
 def _train(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, observer: Observer) -> TrainingResult:
@@ -109,12 +116,9 @@ def _metrics(
     predictions: Predictions,
     split: str,
     result: TrainingResult,
-    network: keras.Model,
-    pretrained: str | None,
+    built: Built,
 ) -> dict[str, Any]:
-    from imgcls.models import summarize
-
-    summary = summarize(network)
+    summary = _summary(built.network)
     metrics = measure(spec, dataset, predictions, split) | {
         "best_epoch": result.best_epoch,
         "epochs_run": len(result.state.history),
@@ -122,23 +126,12 @@ def _metrics(
         "trainable_params": summary.trainable_params,
         "total_params": summary.total_params,
     }
-    if pretrained:
-        metrics["pretrained"] = pretrained
+    if built.pretrained:
+        metrics["pretrained"] = built.pretrained
     if spec.stages:
         metrics["stages"] = [asdict(stage) for stage in result.state.stages]
     if spec.reported:
-        metrics |= _held_against(spec, metrics, result)
+        history = result.state.history
+        row, seconds = asdict(history[result.best_epoch - 1]), sum(row.seconds for row in history)
+        metrics["reported"] = published_beside(spec, [(metrics, row, seconds)])
     return metrics
-
-
-def _held_against(spec: Spec, metrics: dict[str, Any], result: TrainingResult) -> dict[str, Any]:
-    """Return the published figures beside the measured ones, and a warning for each that cannot be true."""
-    from imgcls.evaluation.plausibility import impossible
-    from imgcls.evaluation.reported import hold_against, measured_figures
-
-    assert spec.reported is not None
-    history = result.state.history
-    seconds = sum(row.seconds for row in history)
-    measured = measured_figures(metrics, asdict(history[result.best_epoch - 1]), seconds)
-    found = [asdict(finding) for finding in impossible(spec.reported)]
-    return {"reported": hold_against(spec.reported, measured), "warnings": [*metrics["warnings"], *found]}

@@ -8,8 +8,10 @@ from typing import Any
 
 from imgcls import backend
 from imgcls.errors import DegenerateError
+from imgcls.experiment.measuring import unchanged_classes
 from imgcls.experiment.preparing import prepare
 from imgcls.experiment.repeating import run_repeats
+from imgcls.experiment.reporting import impossible_figures
 from imgcls.experiment.running import run_once
 from imgcls.observer import Observer
 from imgcls.recording import Clock
@@ -53,17 +55,17 @@ def train(
     clock = Clock()
     loaded = load_spec(spec, overrides)
     check_writable(Path(runs_dir))
-    observer.remarked(spec_remarks(loaded.spec))
+    observer.remarked([*spec_remarks(loaded.spec), *impossible_figures(loaded.spec)])
     with backend.memory_is_told():
         prepared = prepare(loaded, cache_dir, observer, clock)
+        observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):
-            network, pretrained = prepared.build(prepared.spec)
+            built = prepared.build(prepared.spec)  # before there is a folder: it may not fit
     run = create_run(Path(runs_dir), loaded.name)
     if prepared.spec.repeats > 1:
-        del network  # built to know that it can be, before there is a folder
-        run_repeats(run, prepared, observer)
+        run_repeats(run, prepared, built, observer)
     else:
-        run_once(run, prepared, prepared.spec, network, pretrained, observer, clock)
+        run_once(run, prepared, prepared.spec, built, observer, clock)
     if strict:
         refuse_degenerate(run)
     return run

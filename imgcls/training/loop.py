@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -20,122 +21,12 @@ from imgcls.training.feed import TrainingFeed
 from imgcls.training.losses import build_loss
 from imgcls.training.optimizers import RateTable, build_optimizer
 from imgcls.training.schedules import epoch_rates
-from imgcls.training.stopping import Watch, watch_plateau, watch_stopping
+from imgcls.training.state import EpochRow, Stage, StageResult, TrainingResult, TrainingState
+from imgcls.training.stopping import watch_plateau, watch_stopping
 
-__all__ = [
-    "DivergedError",
-    "EpochRow",
-    "Progress",
-    "Stage",
-    "StageResult",
-    "TrainingResult",
-    "TrainingState",
-    "train_network",
-]
+__all__ = ["DivergedError", "Progress", "train_network"]
 
 Weights = list[NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """A row of ``history.csv``; ``lr`` is the rate of the epoch's last step, ``seconds`` includes the validation."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    lr: float
-    seconds: float
-    stage: int = 1
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What a stage is about to do.
-
-    Attributes:
-        stage: counts from 1.
-        spec: of this stage alone.
-        trainable_params: that learn in it, of ``total_params``.
-    """
-
-    stage: int
-    spec: Spec
-    trainable_params: int
-    total_params: int
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What a stage did; epochs count from the first one of the training.
-
-    Attributes:
-        best_epoch: whose weights it ended with: the best monitored one where ``restore_best``, else its last.
-        lr: the initial one.
-    """
-
-    stage: int
-    first_epoch: int
-    epochs_run: int
-    best_epoch: int
-    stopped_early: bool
-    lr: float
-    optimizer: str
-    trainable_params: int
-    total_params: int
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What the decisions between two epochs go by; it is all there is beside weights and optimizer.
-
-    Attributes:
-        history: of the epochs so far.
-        train_seconds: of each of them, without its validation.
-        stages: the finished ones; all below is of the running one.
-        stopping: what early stopping has seen.
-        plateau: what the plateau schedule has seen.
-        rate_scale: what the plateau schedule multiplies the rate by.
-        stopped: whether early stopping ended it.
-    """
-
-    history: tuple[EpochRow, ...] = ()
-    train_seconds: tuple[float, ...] = ()
-    stages: tuple[StageResult, ...] = ()
-    stopping: Watch = Watch()  # noqa: RUF009 - frozen
-    plateau: Watch = Watch()  # noqa: RUF009 - frozen
-    rate_scale: float = 1.0
-    stopped: bool = False
-
-    @property
-    def stage_epochs(self) -> int:
-        """Epochs done of the running stage."""
-        return len(self.history) - sum(stage.epochs_run for stage in self.stages)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What the training did; the network has the weights of ``best_epoch``.
-
-    Attributes:
-        compile_seconds: until the first step was done, most of it tracing.
-        images_per_epoch: how many were shown, which over- and undersampling change.
-    """
-
-    state: TrainingState
-    compile_seconds: float
-    images_per_epoch: int
-
-    @property
-    def best_epoch(self) -> int:
-        """The best monitored one of the last stage where ``restore_best``, else the last."""
-        return self.state.stages[-1].best_epoch
-
-    @property
-    def stopped_early(self) -> bool:
-        """Whether early stopping ended the last stage."""
-        return self.state.stages[-1].stopped_early
 
 
 class Progress(Protocol):
@@ -193,6 +84,7 @@ def train_network(
         if spec.stages:
             progress.stage(stage)
         state = _train_stage(stage, parts, state)
+        gc.collect()  # the stage's optimizer and graph are full of circles, and would stay beside the next one's
     return TrainingResult(state, parts.watcher.first_step_seconds, feed.length)
 
 

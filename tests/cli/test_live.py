@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from imgcls.runs import Run
-from imgcls.training.loop import EpochRow
+from imgcls.training.state import EpochRow
 from imgcls_cli import signals
 from imgcls_cli.live import TerminalObserver
 from imgcls_cli.signals import Ended

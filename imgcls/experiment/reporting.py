@@ -1,0 +1,40 @@
+"""A result held against what somebody published."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imgcls.findings import Finding
+from imgcls.runs import Run
+from imgcls.spec import Spec
+
+__all__ = ["impossible_figures", "published_beside", "result_of"]
+
+
+def impossible_figures(spec: Spec) -> list[Finding]:
+    """Return which of the published figures of a spec cannot be true."""
+    from imgcls.evaluation.plausibility import impossible
+
+    return impossible(spec.reported) if spec.reported else []
+
+
+def published_beside(spec: Spec, results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], float]]) -> list[Any]:
+    """Return the published figures beside the measured ones; those of several results are their means.
+
+    Args:
+        results: of each its metrics, the row of its history whose weights were measured, the seconds of its training.
+    """
+    from imgcls.evaluation.reported import hold_against, measured_figures
+
+    assert spec.reported is not None
+    figures = [measured_figures(*result) for result in results]
+    known = set.intersection(*map(set, figures))
+    return hold_against(spec.reported, {name: statistics.fmean(each[name] for each in figures) for name in known})
+
+
+def result_of(run: Run) -> tuple[Mapping[str, Any], Mapping[str, Any], float]:
+    """Return what ``published_beside`` wants of a finished run."""
+    row = dict(run.history.iloc[run.metrics["best_epoch"] - 1])
+    return run.metrics, row, sum(run.timings["epoch_seconds"])
