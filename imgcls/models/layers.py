@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,13 @@ from imgcls.spec.layers import Layer
 __all__ = ["BUILDERS", "apply_layers", "initializer"]
 
 _CHANNELS_LAST = {"dense"}  # on an image they would work on each pixel's channels, which nobody means
+_WINDOWS = {  # kind → the setting that has the window's size, and what to call it
+    "average_pool": ("size", "window"),
+    "conv": ("kernel", "kernel"),
+    "depthwise_conv": ("kernel", "kernel"),
+    "max_pool": ("size", "window"),
+    "separable_conv": ("kernel", "kernel"),
+}
 
 
 def apply_layers(layers: Sequence[Layer], tensor: Any, *, seed: int, place: str) -> Any:
@@ -33,6 +40,7 @@ def apply_layers(layers: Sequence[Layer], tensor: Any, *, seed: int, place: str)
             raise SpecError(
                 f"{where} ({layer.kind}) gets images of {_shape(tensor)}: put flatten or global_average_pool before it"
             )
+        _refuse_small_input(layer, tensor, where)
         try:
             tensor = BUILDERS[layer.kind](layer, derive_seed(seed, where, bits=31), where)(tensor)
         except SpecError:
@@ -44,6 +52,25 @@ def apply_layers(layers: Sequence[Layer], tensor: Any, *, seed: int, place: str)
         if None not in tensor.shape[1:] and min(tensor.shape[1:], default=1) < 1:
             raise SpecError(f"{where} ({layer.kind}) leaves nothing of its input: the images are too small for it")
     return tensor
+
+
+def _refuse_small_input(layer: Any, tensor: Any, where: str) -> None:
+    """Raise if the window of a convolution or a pooling is larger than the images, and nothing is added to these.
+
+    Raises:
+        SpecError: names both sizes, and what helps.
+    """
+    if layer.kind not in _WINDOWS or layer.padding != "valid" or len(tensor.shape) != 4:
+        return
+    setting, window = _WINDOWS[layer.kind]
+    size, images = getattr(layer, setting), tensor.shape[1:3]
+    spans = tuple(1 + (side - 1) * step for side, step in zip(size, getattr(layer, "dilation", (1, 1)), strict=True))
+    if any(image is not None and image < span for image, span in zip(images, spans, strict=True)):
+        widened = f", which dilation widens to {_sides(spans)}," if spans != size else ""
+        raise SpecError(
+            f"{where} ({layer.kind}): {_sides(images)} is too small for a {_sides(size)} {window}{widened} with "
+            "padding: valid; raise resolution, or set padding: same"
+        )
 
 
 def initializer(name: str, seed: int) -> keras.initializers.Initializer:
@@ -204,7 +231,11 @@ def _plain(place: str) -> str:
 
 
 def _shape(tensor: Any) -> str:
-    return "x".join(map(str, tensor.shape[1:]))
+    return _sides(tensor.shape[1:])
+
+
+def _sides(sides: Iterable[int]) -> str:
+    return "x".join(map(str, sides))
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Weights that somebody trained: read from Keras or from a file, matched with a backbone's layers, and checked."""
+"""Weights that somebody trained, put into a backbone: those of ImageNet that Keras downloads, or those of a file."""
 
 from __future__ import annotations
 
@@ -6,81 +6,61 @@ import io
 import os
 import re
 import sys
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 
-from imgcls.backend import load_model, memory_is_told
+from imgcls.backend import memory_is_told
 from imgcls.errors import DataError, RunError
-from imgcls.models.backbones import (
-    automatic_prefixes,
-    backbone_layers,
-    numbered_from_zero,
-    stable_names,
-    stock_network,
-)
+from imgcls.models.backbones import backbone_layers, stable_names, stock_network
+from imgcls.models.weight_files import StoredLayer, layers_of_network, opened
+from imgcls.models.weight_matching import match
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
-from imgcls.wording import counted, first_line, some
+from imgcls.wording import first_line, some
 
 __all__ = ["PretrainedReport", "load_pretrained"]
 
 # EfficientNet's ImageNet files hold the standard deviations where Keras wants variances; keras.applications mends it
 # with a layer that is only there for `weights="imagenet"` (https://github.com/tensorflow/tensorflow/issues/49930).
 _EFFICIENTNET_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
-_SHOWN = 3  # tensors named in a message
+_SHOWN = 3  # layers named in the report
 
 
 @dataclass(frozen=True)
 class PretrainedReport:
-    """What a backbone started from; ``matched`` and ``total`` count the weight tensors of what is used of it."""
+    """What a backbone started from.
+
+    Attributes:
+        matched: weight tensors that were loaded: all that are used of the backbone.
+        total: weight tensors of the whole backbone, those behind its cut too.
+        unused: weight tensors of the source that belong to no layer of the backbone.
+        unused_layers: the names of their layers, where the source has names.
+    """
 
     backbone: str
     source: str
     matched: int
     total: int
+    unused: int = 0
+    unused_layers: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
         """The report in a line, for people."""
-        return f"{self.matched} of {self.total} tensors of {self.backbone} from {self.source}"
+        part = f"{self.matched:,} of {self.total:,}" if self.matched < self.total else f"all {self.total:,}"
+        cut = " up to its cut" if self.matched < self.total else ""
+        names = f" ({some(self.unused_layers, _SHOWN)})" if self.unused_layers else ""
+        more = f", which holds {self.unused:,} more{names}" if self.unused else ""
+        return f"{part} tensors of {self.backbone}{cut} from {self.source}{more}"
 
     def __str__(self) -> str:
         return self.message
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A layer of a file: its name, where the file has it, and its tensors; these are read only where they fit."""
-
-    name: str | None
-    tensors: tuple[Any, ...]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        return [tuple(tensor.shape) for tensor in self.tensors]
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A layer of the network that has weights."""
-
-    layer: keras.layers.Layer
-
-    @property
-    def weights(self) -> list[Any]:
-        return [weight for weight in self.layer.weights if "seed_generator" not in weight.path]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        return [tuple(weight.shape) for weight in self.weights]
 
 
 def load_pretrained(spec: Spec, network: keras.Model) -> PretrainedReport | None:
@@ -97,80 +77,53 @@ def load_pretrained(spec: Spec, network: keras.Model) -> PretrainedReport | None
     architecture = spec.architecture
     if not isinstance(architecture, BackboneSpec) or not architecture.is_pretrained:
         return None
-    layers = backbone_layers(network)
-    if architecture.weights == "imagenet":
-        source = "ImageNet"
-        stored = _of_network(_imagenet_network(architecture.backbone, tuple(network.input_shape[1:])))
-        total = _fill(architecture.backbone, layers, stored, "the ImageNet weights of Keras")
-    else:
-        source = architecture.weights
-        with _opened(Path(source)) as stored:
-            total = _fill(architecture.backbone, layers, stored, source)
-    return PretrainedReport(architecture.backbone, source, total, total)
+    backbone, cut, weights = architecture.backbone, architecture.cut, architecture.weights
+    used = {layer.name: layer for layer in backbone_layers(network)}
+    shape = tuple(network.input_shape[1:])
+    if weights == "imagenet":
+        stock = _imagenet_network(backbone, shape)
+        return _filled(backbone, used, _named(stock) | used, layers_of_network(stock), "ImageNet")
+    whole = _named(stock_network(backbone, shape)) | used if cut else used
+    with opened(Path(weights)) as stored:
+        return _filled(backbone, used, whole, stored, weights)
 
 
-def _fill(backbone: str, layers: Sequence[keras.layers.Layer], stored: Sequence[_Stored], source: str) -> int:
-    """Assign every weight of the layers from what is stored; return how many tensors these are.
+def _named(network: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Return name → layer, by the names that a fresh process would give."""
+    names = stable_names(network)
+    return {names[layer.name]: layer for layer in network.layers}
+
+
+def _filled(
+    backbone: str,
+    used: Mapping[str, keras.layers.Layer],
+    whole: Mapping[str, keras.layers.Layer],
+    stored: Sequence[StoredLayer],
+    source: str,
+) -> PretrainedReport:
+    """Assign every weight of the layers that are used from what is stored, and report it.
 
     Raises:
-        DataError: one is missing or of another shape; then none is assigned.
+        DataError: one is missing or of another shape, or there is more than the backbone has; then none is assigned.
     """
-    pairs = _matched(layers, stored)
-    total = sum(len(wanted.weights) for wanted, _ in pairs)
-    faults = [fault for wanted, found in pairs for fault in _misfits(wanted, found)]
-    if faults:
-        raise DataError(
-            f"{source} does not fit {backbone}: {len(faults):,} of {counted(total, 'tensor')} are missing or of "
-            f"another shape: {some(faults, _SHOWN)}"
-        )
-    for wanted, found in pairs:
-        assert found
-        values = _corrected(wanted.layer, [np.asarray(tensor) for tensor in found.tensors])
+    found = match(used, whole, stored)
+    if faults := found.faults(backbone):
+        raise DataError(f"{source} does not fit {backbone}: {'; '.join(faults)}")
+    for wanted, layer in found.pairs:
+        assert layer
+        values = _corrected(wanted.layer, [np.asarray(tensor) for tensor in layer.tensors])
         for weight, value in zip(wanted.weights, values, strict=True):
             weight.assign(value)
         if isinstance(wanted.layer, keras.layers.Normalization):
             wanted.layer.finalize_state()  # it computes with copies
-    return total
-
-
-def _matched(layers: Sequence[keras.layers.Layer], stored: Sequence[_Stored]) -> list[tuple[_Wanted, _Stored | None]]:
-    """Find what is stored of each layer: by name, else the next in order that has the same shapes."""
-    names = numbered_from_zero([each.name for each in stored if each.name], automatic_prefixes(layers))
-    by_name = {names[each.name]: each for each in stored if each.name}
-    units = [unit for layer in layers for unit in _units(layer, stored, by_name)]
-    wanted = [each for each in map(_Wanted, units) if each.weights]
-    named = {id(by_name[each.layer.name]) for each in wanted if each.layer.name in by_name}
-    rest = [each for each in stored if id(each) not in named]
-    pairs: list[tuple[_Wanted, _Stored | None]] = []
-    for each in wanted:
-        found = by_name.get(each.layer.name)
-        if found is None:
-            found = next((other for other in rest if other.shapes == each.shapes), None)
-            rest = [other for other in rest if other is not found]
-        pairs.append((each, found))
-    return pairs
-
-
-def _units(layer: Any, stored: Sequence[_Stored], by_name: dict[str, _Stored]) -> list[keras.layers.Layer]:
-    """Return a layer, or those inside it where the file has them one by one; old files have them together."""
-    whole = _Wanted(layer)
-    if not isinstance(layer, keras.Sequential) or layer.name in by_name:
-        return [layer]
-    return [layer] if any(each.shapes == whole.shapes for each in stored) else list(layer.layers)
-
-
-def _misfits(wanted: _Wanted, found: _Stored | None) -> list[str]:
-    """Describe the tensors of a layer that are not there or have another shape."""
-    have = found.shapes if found else []
-    if len(have) > len(wanted.shapes):
-        return [f"{wanted.layer.name} has {len(wanted.shapes)} tensors, the file {len(have)}"]
-    misfits = []
-    for index, (weight, shape) in enumerate(zip(wanted.weights, wanted.shapes, strict=True)):
-        got = have[index] if index < len(have) else None
-        if got != shape:
-            there = f"the file has {_shape(got)}" if got is not None else "the file has none"
-            misfits.append(f"{wanted.layer.name}/{weight.name} is {_shape(shape)}, {there}")
-    return misfits
+    return PretrainedReport(
+        backbone,
+        source,
+        matched=found.needed,
+        total=found.total,
+        unused=sum(len(each.tensors) for each in found.beyond),
+        unused_layers=tuple(each.name for each in found.beyond if each.name),
+    )
 
 
 def _corrected(layer: keras.layers.Layer, values: list[Any]) -> list[Any]:
@@ -180,113 +133,6 @@ def _corrected(layer: keras.layers.Layer, values: list[Any]) -> list[Any]:
         if np.allclose(variance, _EFFICIENTNET_STDDEV, rtol=1e-4):
             return [mean, variance * _EFFICIENTNET_STDDEV, *rest]
     return values
-
-
-def _of_network(network: keras.Model) -> list[_Stored]:
-    """Return the weights of a network, layer by layer, those of networks inside it too."""
-    names = stable_names(network)
-    found: list[_Stored] = []
-    for layer in network.layers:
-        if isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential):
-            found += _of_network(layer)
-        elif isinstance(layer, keras.Sequential):
-            found += [_Stored(inner.name, tuple(_Wanted(inner).weights)) for inner in layer.layers]
-        else:
-            found.append(_Stored(names[layer.name], tuple(_Wanted(layer).weights)))
-    return [each for each in found if each.tensors]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[list[_Stored]]:
-    """Open a weights file of any kind that Keras writes; tensors are read while it is open.
-
-    Raises:
-        DataError: there is none, or it is none.
-    """
-    if not path.is_file():
-        raise DataError(f"architecture.weights: there is no file {path}")
-    if zipfile.is_zipfile(path):
-        network = load_model(path)
-        if not isinstance(network, keras.Model):
-            raise DataError(f"{path} is no network whose layers can be told apart")
-        yield _of_network(network)
-        return
-    if not h5py.is_hdf5(path):
-        raise DataError(f"{path} is no weights file: .weights.h5, .h5 and .keras as Keras writes them are accepted")
-    try:
-        with h5py.File(path, "r") as file:
-            yield _in_hdf5(file, path)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
-
-
-def _in_hdf5(file: h5py.File, path: Path) -> list[_Stored]:
-    """List the layers of an HDF5 file.
-
-    Only what lies in the file itself is visited: links to other files are not followed.
-    """
-    tensors: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
-            if item.is_virtual or item.external:
-                raise DataError(f"{path} points to other files: only weights that lie in the file itself are read")
-            tensors[name] = item
-
-    file.visititems(visit)
-    root = file.get("model_weights", file)
-    stored = _of_old_format(root, tensors) if _texts(root, "layer_names") else _of_new_format(file, tensors)
-    if not stored:
-        raise DataError(f"{path} holds no weights of Keras layers")
-    return stored
-
-
-def _of_old_format(root: h5py.Group, tensors: dict[str, h5py.Dataset]) -> list[_Stored]:
-    """List the layers of an ``.h5`` file: attributes name layers and tensors, in order."""
-    prefix = root.name.strip("/")
-    stored = []
-    for name in _texts(root, "layer_names"):
-        paths = ["/".join(filter(None, [prefix, name, weight])) for weight in _texts(root[name], "weight_names")]
-        stored.append(_Stored(name, tuple(tensors[path] for path in paths)))
-    return [each for each in stored if each.tensors]
-
-
-def _of_new_format(file: h5py.File, tensors: dict[str, h5py.Dataset]) -> list[_Stored]:
-    """List the layers of a ``.weights.h5`` file: ``layers/conv2d_1/vars/0``, with the name as attribute of ``vars``."""
-    layers: dict[str, dict[int, h5py.Dataset]] = {}
-    for path, tensor in tensors.items():
-        match = re.fullmatch(r"(.+/vars)/(\d+)", path)
-        if match and not path.startswith("optimizer/") and "seed_generator" not in path:
-            layers.setdefault(match[1], {})[int(match[2])] = tensor
-    ordered = sorted(layers, key=_natural)
-    return [
-        _Stored(_text(file[path].attrs.get("name")), tuple(layers[path][index] for index in sorted(layers[path])))
-        for path in ordered
-    ]
-
-
-def _texts(group: h5py.Group, name: str) -> list[str]:
-    """Return a list of names among the attributes; long ones are in pieces, numbered from 0."""
-    if name in group.attrs:
-        pieces = [group.attrs[name]]
-    else:
-        pieces = []
-        while f"{name}{len(pieces)}" in group.attrs:
-            pieces.append(group.attrs[f"{name}{len(pieces)}"])
-    return [text for piece in pieces for each in piece if (text := _text(each)) is not None]
-
-
-def _text(value: Any) -> str | None:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
-
-
-def _natural(path: str) -> list[tuple[str, int]]:
-    """Sort ``conv2d_10`` behind ``conv2d_9``."""
-    return [(text, int(number or 0)) for text, number in re.findall(r"([^\d]+)(\d*)", path)]
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a number"
 
 
 class _Downloading(io.StringIO):

@@ -130,6 +130,32 @@ def test_layers_that_do_not_fit_are_named(architecture, message):
         build(architecture)
 
 
+@pytest.mark.parametrize(
+    ("layer", "too_large"),
+    [
+        ({"conv": {"filters": 4, "kernel": 3}}, "a 3x3 kernel"),
+        ({"conv": {"filters": 4, "kernel": 2, "dilation": 4}}, "a 2x2 kernel, which dilation widens to 5x5,"),
+        ({"depthwise_conv": [1, 3]}, "a 1x3 kernel"),
+        ({"separable_conv": {"filters": 4, "kernel": 3}}, "a 3x3 kernel"),
+        ({"max_pool": 3}, "a 3x3 window"),
+        ({"average_pool": 3}, "a 3x3 window"),
+    ],
+)
+def test_a_window_larger_than_the_images_says_what_helps(layer, too_large):
+    kind = next(iter(layer))
+    with pytest.raises(SpecError) as caught:
+        build([layer, "flatten"], (2, 2, 3))
+    assert str(caught.value) == (
+        f"architecture.0 ({kind}): 2x2 is too small for {too_large} with padding: valid; "
+        "raise resolution, or set padding: same"
+    )
+
+
+def test_a_window_as_large_as_the_images_or_padded_fits():
+    layers = [{"conv": {"filters": 4, "kernel": 3, "padding": "same"}}, {"max_pool": 2}, "flatten"]
+    assert build(layers, (2, 2, 3)).get_layer("max_pool_1").output.shape == (None, 1, 1, 4)
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_the_probabilities_are_float32_at_any_precision(precision):
     network = build("cnn", precision=precision)
