@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -10,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import DataError, nearest
-from imgcls.runs import SPEC, STATUS, TIME, Run, folder_name
+from imgcls.runs import SPEC, STATUS, TIME, Run, folder_name, repeat_name
 from imgcls.wording import counted, some
 
-__all__ = ["find_run", "full_name", "list_runs", "refuse_repeats"]
-
-REPEAT = re.compile(r"^repeat-\d+$")  # the folders of repeats in the folder of their run
+__all__ = ["find_run", "full_name", "is_repeat", "list_runs", "refuse_repeats"]
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
@@ -62,7 +59,7 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     if (folder := Path(reference)).is_dir() and _is_run(folder):
         return Run(folder)
     name, _, repeat = reference.rstrip("/").rpartition("/")
-    if name and REPEAT.match(repeat):
+    if name and _repeat_number(repeat):
         return _find_repeat(find_run(name, runs_dir), repeat)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
@@ -95,14 +92,28 @@ def _find_repeat(run: Run, name: str) -> Run:
 
 def _repeats(run: Run) -> list[str]:
     """Return the names of the repeats that lie in a run's folder, in their order."""
-    found = [folder.name for folder in run.folder.iterdir() if REPEAT.match(folder.name) and _is_run(folder)]
-    return sorted(found, key=lambda name: int(name.rpartition("-")[2]))
+    found = [folder.name for folder in run.folder.iterdir() if _repeat_number(folder.name) and _is_run(folder)]
+    return sorted(found, key=_repeat_number)
+
+
+def _repeat_number(name: str) -> int:
+    """Return which repeat a folder of this name is, from 1; 0 where it is none."""
+    digits = "".join(filter(str.isdecimal, name))
+    return int(digits) if digits and name == repeat_name(int(digits)) else 0
 
 
 def full_name(run: Run) -> str:
     """Return what a run is told from others by: its name, of a repeat behind that of the run it is a part of."""
-    whole = Run(run.folder.resolve().parent)
-    return f"{whole.name}/{run.name}" if REPEAT.match(run.name) and _is_run(whole.folder) else run.name
+    return f"{_whole(run).name}/{run.name}" if is_repeat(run) else run.name
+
+
+def is_repeat(run: Run) -> bool:
+    """Whether a run is one of the repeats of another."""
+    return _repeat_number(run.name) > 0 and _is_run(_whole(run).folder)
+
+
+def _whole(run: Run) -> Run:
+    return Run(run.folder.resolve().parent)
 
 
 def refuse_repeats(run: Run) -> None:

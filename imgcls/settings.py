@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imgcls.wording import counted
+
 __all__ = ["align", "flatten", "plain_text"]
 
 KINDS = ("name", "preset", "schedule", "backbone", "source")  # keys that say what a mapping is: they come first
+STAGES = "stages"  # the key of the one list whose parts have no kind: they are opened where all runs have as many
 MAIN_SETTINGS = ("filters", "units", "rate", "size", "function", "shape")  # of a layer, in its short form
 
 
 def align(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Flatten all settings; a list is opened only where all runs have one of the same make there."""
+    """Flatten all settings; a list is opened only where all runs have one of the same make there.
+
+    Stages are a list too; where not all runs have as many of them, each is a line: ``stages.0`` → ``2 epochs, ...``.
+    """
     flat = [flatten(each) for each in settings]
     if not flat:
         return []
@@ -20,11 +26,11 @@ def align(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         lists = [
             key
             for key in flat[0]
-            if all(_is_openable(each.get(key)) for each in flat) and len({_make(each[key]) for each in flat}) == 1
+            if all(_is_openable(each.get(key)) for each in flat) and len({_make(key, each[key]) for each in flat}) == 1
         ]
         differing = [key for key in lists if any(each[key] != flat[0][key] for each in flat)]
         if not differing:
-            return [{key: _compact(key, value) for key, value in each.items()} for each in flat]
+            return [_compact_all(each) for each in flat]
         flat = [_open(each, differing) for each in flat]
 
 
@@ -57,9 +63,43 @@ def _is_openable(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
-def _make(layers: Sequence[Any]) -> tuple[str, ...]:
+def _make(key: str, layers: Sequence[Any]) -> tuple[str, ...]:
     """Return the kinds of a list's parts: lists of the same make are compared part by part."""
+    if key == STAGES:
+        return ("stage",) * len(layers)
     return tuple(next(iter(item)) if isinstance(item, Mapping) and item else str(item) for item in layers)
+
+
+def _compact_all(flat: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in flat.items():
+        if key == STAGES:
+            result |= {f"{key}.{index}": _stage(stage) for index, stage in enumerate(value or ())}
+        else:
+            result[key] = _compact(key, value)
+    return result
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    """Turn a stage into one line: ``2 epochs, adam at 0.001 constant, trainable none``."""
+    optimizer, rate, stopping = (stage.get(key) or {} for key in ("optimizer", "lr", "early_stopping"))
+    parts = [counted(stage["epochs"], "epoch")] if isinstance(stage.get("epochs"), int) else []
+    learning = [_of(optimizer, "name"), "at" if rate else "", _of(rate, "initial"), _of(rate, "schedule")]
+    parts.append(" ".join(filter(None, learning)))
+    if stage.get("trainable") is not None:
+        trainable = stage["trainable"]
+        layer = f"from {_of(trainable, 'from')}" if isinstance(trainable, Mapping) else plain_text(trainable)
+        parts.append(f"trainable {layer}")
+    if isinstance(stopping, Mapping) and stopping.get("patience") is not None:
+        parts.append(f"patience {stopping['patience']}")
+    return ", ".join(filter(None, parts))
+
+
+def _of(value: Any, key: str) -> str:
+    """Return a setting of a mapping as text; empty where it has none, the value itself where it is no mapping."""
+    if not isinstance(value, Mapping):
+        return plain_text(value)
+    return "" if value.get(key) is None else plain_text(value[key])
 
 
 def _compact(key: str, value: Any) -> Any:

@@ -14,6 +14,7 @@ from imgcls.files import write_csv, write_json, write_text
 from imgcls.runs import create_run
 from imgcls.spec import load_spec, spec_yaml
 
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds", "stage")
 REPEAT_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "epochs_run", "best_epoch", "seconds")
 CLASSES = ("cat", "dog", "[/bird]")
 
@@ -95,6 +96,15 @@ def make_repeats(runs_dir, name="five", *, rights=(20, 22, 24, 26, 28), broken=(
     write_json(group.path(runs.REPEATS_JSON), record | more)
     group.set_status("failed" if broken else "completed")
     return group
+
+
+def write_history(run, val_accuracies, stages):
+    """Write a row an epoch of a training in stages: its validation accuracy, and in which stage it was."""
+    rows = [
+        (epoch, 0.4, 0.9, "" if val is None else 0.5, "" if val is None else val, 1e-3, 2.0, stage)
+        for epoch, (val, stage) in enumerate(zip(val_accuracies, stages, strict=True), start=1)
+    ]
+    write_csv(run.path(runs.HISTORY), HISTORY_COLUMNS, rows)
 
 
 def _row(group, number, run):

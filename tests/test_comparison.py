@@ -6,7 +6,7 @@ import pytest
 from run_folders import make_repeats, make_run, make_unfinished
 
 from imgcls import runs
-from imgcls.comparison import compare, markdown_cell, mean_interval, to_csv, to_json, to_markdown
+from imgcls.comparison import compare, figure_interval, markdown_cell, mean_interval, to_csv, to_json, to_markdown
 from imgcls.files import read_csv, write_csv, write_json
 from imgcls.runs import Run
 
@@ -65,6 +65,23 @@ def test_layers_of_the_same_kinds_are_compared_setting_by_setting(tmp_path):
     assert found == {
         "architecture.layers.0.conv.filters": (8, 16),
         "architecture.layers.2.residual.layers.0.dense.units": (3, 4),
+    }
+
+
+def test_stages_that_are_as_many_are_compared_setting_by_setting(tmp_path):
+    given = [{"stages": [{"epochs": 2}, {"epochs": 3, "lr": rate}]} for rate in (0.1, 0.2)]
+    found = settings_of(compare([make_run(tmp_path, overrides=each) for each in given]))
+    assert found == {"stages.1.lr.initial": (0.1, 0.2)}
+
+
+def test_stages_that_are_not_as_many_are_a_line_each(tmp_path):
+    backbone = {"architecture": {"backbone": "mobilenet", "trainable": "none"}, "resolution": 32, "color": "rgb"}
+    given = [{"stages": [{"epochs": 2}]}, {"stages": [{"epochs": 2}, {"epochs": 3, "optimizer": "sgd"}]}, {}]
+    found = settings_of(compare([make_run(tmp_path, overrides=backbone | each) for each in given]))
+    first = "2 epochs, adam at 0.001 constant, trainable none"
+    assert found == {
+        "stages.0": (first, first, None),
+        "stages.1": (None, "3 epochs, sgd at 0.001 constant, trainable none", None),
     }
 
 
@@ -274,7 +291,26 @@ def test_repeats_of_which_some_failed_say_what_the_means_are_of(tmp_path):
     group = make_repeats(tmp_path, rights=(20, 22), broken=("failed",))
     comparison = compare([group, make_run(tmp_path, "one")])
     assert comparison.runs[0].state_text == "failed, 2 of 3 runs"
-    assert comparison.notes == (f"{group.name} is failed; its figures are of 2 of 3 runs",)
+    assert comparison.notes[-1] == f"{group.name} is failed; its figures are of 2 of 3 runs"
+
+
+def test_repeats_beside_a_single_run_are_called_a_mean_and_have_no_best_time(tmp_path):
+    group, single = make_repeats(tmp_path, rights=(20, 22, 24)), make_run(tmp_path, "one", seconds=99.0)
+    comparison = compare([group, single])
+    assert all(row.best == () and not row.comparable for row in comparison.timings)
+    assert row(comparison.metrics, "accuracy").comparable
+    of_times, of_means = comparison.notes
+    assert of_times == (
+        f"times are not comparable: those of {group.name} leave out the data and start-up that repeats share; "
+        f"those of {single.name} include them"
+    )
+    assert of_means == f"{group.name} is the mean of 3 runs; {single.name} is a single run"
+
+
+def test_a_single_repeat_has_no_time_to_compare_with_a_run_of_its_own(tmp_path):
+    repeat = make_repeats(tmp_path, rights=(20, 22)).members[0]
+    (note,) = compare([repeat, make_run(tmp_path, "one", seconds=99.0)]).notes
+    assert "/repeat-1 leave out the data and start-up" in note
 
 
 def test_two_repeats_of_one_run_are_told_apart_and_differ_in_their_seed(tmp_path):
@@ -293,6 +329,20 @@ def test_csv_of_means_has_rows_of_deviations(tmp_path):
     assert "0.7000 (0.0471)" in to_markdown(comparison)
 
 
+def test_the_means_are_of_what_is_completed(tmp_path):
+    group = make_repeats(tmp_path, rights=(20, 22, 24))
+    write_json(group.path(runs.REPEATS_JSON), group.repeats | {"runs": _failed_last(group.repeats["runs"])})
+    comparison = compare([Run(group.folder), make_run(tmp_path, "one")])
+    assert comparison.runs[0].finished == 2
+    finished = [run.metrics["mcc"] for run in group.members[:2]]
+    assert row(comparison.metrics, "mcc").values[0] == pytest.approx(sum(finished) / 2)
+
+
+def _failed_last(rows):
+    """Leave the figures of the last one: it was measured, and failed when its files were written."""
+    return [*rows[:-1], rows[-1] | {"state": "failed"}]
+
+
 def test_noise_of_the_arithmetic_makes_no_best(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
     write_json(second.path(runs.METRICS), second.metrics | {"mcc": second.metrics["mcc"] * (1 + 1e-15)})
@@ -302,3 +352,10 @@ def test_noise_of_the_arithmetic_makes_no_best(tmp_path):
 def test_the_interval_of_a_mean_is_students():
     assert mean_interval(10.0, 2.0, 5) == pytest.approx((10 - 2.776445 * 2 / 5**0.5, 10 + 2.776445 * 2 / 5**0.5))
     assert mean_interval(10.0, None, 1) is None
+
+
+def test_the_interval_of_the_mean_of_a_share_stays_a_share():
+    wide = {"mean": 0.143, "sd": 0.1025}
+    record = {"runs": [{"state": "completed"}] * 2, "summary": {"accuracy": wide, "loss": wide}}
+    assert figure_interval(record, "loss")[0] == pytest.approx(-0.778, abs=1e-3)
+    assert figure_interval(record, "accuracy") == (0.0, 1.0)

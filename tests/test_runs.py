@@ -101,6 +101,17 @@ def test_runs_of_one_second_with_different_names_are_listed_by_when_they_were_wr
     assert [run.name for run in list_runs(tmp_path)] == [run.name for run in made]
 
 
+@pytest.mark.parametrize("name", ["repeat-01", "repeat-0", "repeat-", "repeat-1-2", "1"])
+def test_a_folder_beside_the_repeats_is_none_of_them(tmp_path, name):
+    group = start(tmp_path, "cnn")
+    (group.folder / name).mkdir()
+    run = Run(group.folder / name)
+    run.set_status("completed")
+    assert full_name(run) == name
+    with pytest.raises(DataError, match="no run"):
+        find_run(f"cnn/{name}", tmp_path)
+
+
 @pytest.mark.parametrize("inside", ["", "deep/er"])
 def test_a_runs_folder_that_is_a_file_is_called_so_and_nothing_is_made(tmp_path, inside):
     (tmp_path / "file").write_text("")

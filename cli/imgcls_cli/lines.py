@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,21 +26,52 @@ def print_line(console: Console, label: str, text: str, style: str = "") -> None
 
 
 def print_figures(
-    console: Console, header: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence[str] = ()
+    console: Console,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Sequence[str] = (),
+    dropped: Sequence[str] = (),
 ) -> None:
-    """Print a table; columns of figures stay whole however narrow the terminal is, those of ``words`` wrap."""
+    """Print a table; columns of figures stay whole however narrow the terminal is, those of ``words`` wrap.
+
+    Args:
+        console: where to.
+        header: a heading a column; a line break in it makes two lines of it.
+        rows: a text a column each.
+        words: headings of the columns that wrap.
+        dropped: headings of the columns that are left out where the terminal is too narrow for all, the first first.
+    """
     from rich import box
     from rich.table import Table
 
     from imgcls_cli.console import plain
 
+    columns = _fitting(dict(zip(header, zip(*rows, strict=True), strict=True)), words, dropped, console.width)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in header:
+    for name in columns:
         is_words = name in words
         table.add_column(name, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)
-    for row in rows:
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*map(plain, row))
     console.print(table)
+
+
+def _fitting(
+    columns: Mapping[str, Sequence[str]], words: Sequence[str], dropped: Sequence[str], width: int
+) -> dict[str, Sequence[str]]:
+    """Leave out columns until the others fit; those that wrap need room for their longest word alone."""
+    needed = {name: _needed(name, cells, wraps=name in words) for name, cells in columns.items()}
+    for name in dropped:
+        if sum(needed.values()) > width:
+            del needed[name]
+    return {name: columns[name] for name in needed}
+
+
+def _needed(name: str, cells: Sequence[str], *, wraps: bool) -> int:
+    """Return how many characters a column takes, with the space around it."""
+    texts = [*name.splitlines(), *(part for cell in cells for part in (cell.split() if wraps else (cell,)))]
+    return max(map(len, texts)) + 2
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ COLUMNS = (
     "name", "state", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "epochs", "seconds", "started",
     "repeats", "accuracy_sd",
 )  # fmt: skip
+FIGURE_COLUMNS = ("accuracy", "95 % interval", "macro F1", "epochs", "time")
 
 
 class Sort(StrEnum):
@@ -100,12 +101,18 @@ def _result(run: Run) -> dict[str, Any]:
 
 
 def _means(run: Run) -> dict[str, Any]:
-    """Return what is known of a folder of repeats: means, the sum of the seconds, how many runs the means are of."""
-    from imgcls.comparison import finished, known_seconds, summary_figure
+    """Return what is known of a folder of repeats: means, the sum of the seconds, how many runs the means are of.
+
+    The interval of the accuracy is that of the mean.
+    """
+    from imgcls.comparison import figure_interval, finished, known_seconds, summary_figure
 
     record = run.repeats
+    low, high = figure_interval(record, "accuracy") or (None, None)
     return {
         "accuracy": summary_figure(record, "accuracy"),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "accuracy_sd": summary_figure(record, "accuracy", "sd"),
         "macro_f1": summary_figure(record, "macro_f1"),
         "epochs": summary_figure(record, "epochs_run"),
@@ -149,22 +156,37 @@ def _table(records: list[dict[str, Any]], *, narrow: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("name", overflow="fold", ratio=None)
     table.add_column("state", no_wrap=True)
-    for name in ("accuracy",) if narrow else ("accuracy", "95 % interval", "macro F1", "epochs", "time"):
+    repeated = not narrow and any(record["repeats"] is not None for record in records)
+    if repeated:
+        table.add_column("runs", justify="right", no_wrap=True)
+    for name in ("accuracy",) if narrow else FIGURE_COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         cells = _cells(record)
         table.add_row(
             plain(record["name"]),
             plain(record["state"], {"completed": "green", "running": "cyan"}.get(record["state"], "yellow")),
+            *([_runs(record)] if repeated else ()),
             *([_accuracy(record)] if narrow else cells),
         )
     return table
 
 
 def _accuracy(record: Mapping[str, Any]) -> str:
-    """Return the accuracy alone; the mean of repeats is told from that of one run by what stands behind it."""
-    accuracy, interval, *_ = _cells(record)
-    return accuracy if record["repeats"] is None else f"{accuracy} {interval}".strip()
+    """Return the accuracy alone; of repeats mean, deviation and of how many runs: ``0.8000 ± 0.1054 (5)``."""
+    accuracy = _cells(record)[0]
+    if not accuracy or record["repeats"] is None:
+        return accuracy
+    deviation = "" if record["accuracy_sd"] is None else f" ± {record['accuracy_sd']:.4f}"
+    return f"{accuracy}{deviation} ({_runs(record)})"
+
+
+def _runs(record: Mapping[str, Any]) -> str:
+    """Return of how many repeats the figures are: ``5``, or ``4 of 5``; empty for a single run."""
+    if record["repeats"] is None:
+        return ""
+    done, planned = record["finished"], record["repeats"]
+    return str(planned) if done == planned else f"{done} of {planned}"
 
 
 def _cells(record: Mapping[str, Any]) -> list[str]:
@@ -181,19 +203,20 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(record: Mapping[str, Any]) -> str:
-    """Return the interval of a run's accuracy; of repeats their deviation and count: ``± 0.007 (5)``."""
-    if record["accuracy_low"] is not None:
-        return f"{record['accuracy_low']:.3f} to {record['accuracy_high']:.3f}"
-    if record["repeats"] is None or record["accuracy"] is None:
+    """Return the interval of a run's accuracy, or of the mean of repeats; empty where there is none."""
+    if record["accuracy_low"] is None:
         return ""
-    return f"± {'-' if record['accuracy_sd'] is None else format(record['accuracy_sd'], '.4f')} ({record['finished']})"
+    return f"{record['accuracy_low']:.3f} to {record['accuracy_high']:.3f}"
 
 
 def _markdown(records: list[dict[str, Any]]) -> str:
     from imgcls.comparison import markdown_cell
 
-    lines = ["| name | state | accuracy | 95 % interval | macro F1 | epochs | time |", "| --- " * 7 + "|"]
+    repeated = any(record["repeats"] is not None for record in records)
+    header = ["name", "state", *(["runs"] if repeated else ()), *FIGURE_COLUMNS]
+    lines = [f"| {' | '.join(header)} |", "| --- " * len(header) + "|"]
     for record in records:
-        cells = [markdown_cell(record["name"]), record["state"], *_cells(record)]
+        runs = [_runs(record)] if repeated else []
+        cells = [markdown_cell(record["name"]), record["state"], *runs, *_cells(record)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

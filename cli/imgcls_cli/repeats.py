@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from imgcls.wording import some
 from imgcls_cli.lines import duration, print_figures, print_line
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ STATE_COLUMNS = 72  # from this width on, the states have room beside the figure
 PARTS = ("mean", "sd", "min", "max")
 
 # key of a row and of the summary → heading and how it is shown
-FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
+SHOWN_FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", "{:.4f}".format),
     "macro_f1": ("macro F1", "{:.4f}".format),
     "loss": ("loss", "{:.4f}".format),
@@ -40,25 +41,30 @@ def print_repeats(repeats: Mapping[str, Any], console: Console) -> None:
         print_line(console, "result", f"none: {count_text(0, repeats['repeats'])} finished", "yellow")
     if repeats["runs"]:
         _print_table(repeats, console)
+    for (state, message), folders in _unfinished(repeats).items():
+        if message:
+            print_line(console, "warning", f"{some(folders)} {state}: {message}", "yellow")
+        elif console.width < STATE_COLUMNS:
+            print_line(console, "repeat", f"{some(folders)} {state}")
+
+
+def _unfinished(repeats: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """Return state and message → the folders of the repeats they are of: what stopped several is said once."""
+    found: dict[tuple[str, str], list[str]] = {}
     for row in repeats["runs"]:
-        if row["begun"] and row.get("message"):
-            print_line(console, "warning", f"{row['folder']} {row['state']}: {row['message']}", "yellow")
-        elif row["state"] != "completed" and console.width < STATE_COLUMNS:
-            print_line(console, "repeat", f"{row['folder']} {_state(row)}")
+        if row["state"] != "completed":
+            found.setdefault((row["state"], row.get("message") or ""), []).append(row["folder"])
+    return found
 
 
 def _print_table(repeats: Mapping[str, Any], console: Console) -> None:
     """Print a row a repeat, then mean, sd, min and max; a narrow terminal has the states in lines below it."""
-    header = ["seed", *(heading for heading, _ in FIGURES.values()), "state"]
-    rows = [[_shown(str, row.get("seed")), *_figures(row), _state(row)] for row in repeats["runs"]]
+    header = ["seed", *(heading for heading, _ in SHOWN_FIGURES.values()), "state"]
+    rows = [[_shown(str, row.get("seed")), *_figures(row), row["state"]] for row in repeats["runs"]]
     if repeats["finished"]:
         rows += [_summary_row(repeats["summary"], part) for part in PARTS]
     shown = len(header) - (console.width < STATE_COLUMNS)
     print_figures(console, header[:shown], [row[:shown] for row in rows], words=("state",))
-
-
-def _state(row: Mapping[str, Any]) -> str:
-    return str(row["state"]) if row["begun"] else "not begun"
 
 
 def _print_means(repeats: Mapping[str, Any], console: Console) -> None:
@@ -93,7 +99,7 @@ def _summary_row(summary: Mapping[str, Mapping[str, Any]], part: str) -> list[st
 
 
 def _figures(values: Mapping[str, Any]) -> list[str]:
-    return [_shown(show, values.get(key)) for key, (_, show) in FIGURES.items()]
+    return [_shown(show, values.get(key)) for key, (_, show) in SHOWN_FIGURES.items()]
 
 
 def _shown(show: Callable[[Any], str], value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgcls import runs
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["print_result", "print_summary", "summarize_run"]
 
 NAME_COLUMNS = 28
+STAGE_COLUMNS = (
+    "stage", "epochs", "optimizer", "lr", "trainable", "best\nepoch", "val\naccuracy", "stopped\nearly",
+)  # fmt: skip
+DROPPED = ("optimizer", "stopped\nearly", "best\nepoch")  # in this order, where the terminal is narrow
+VALIDATION = {"val_accuracy": "accuracy", "val_loss": "loss"}  # of history.csv → in words
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -32,8 +37,7 @@ def print_summary(run: Run, console: Console) -> None:
 
     summary = summarize_run(run)
     print_line(console, "run", summary["name"], "bold")
-    state = summary["state"] + (f": {' '.join(summary['message'].split())}" if summary["message"] else "")
-    print_line(console, "state", state, "green" if summary["state"] == "completed" else "yellow")
+    print_line(console, "state", _state(summary), "green" if summary["state"] == "completed" else "yellow")
     if summary["splits"]:
         print_line(console, "images", ", ".join(f"{count:,} {split}" for split, count in summary["splits"].items()))
     if summary["device"]:
@@ -46,10 +50,10 @@ def print_summary(run: Run, console: Console) -> None:
         _print_reported(repeats, console)
         _print_warnings(repeats, console)
     elif metrics:
-        _print_training(metrics, console)
+        _print_training(metrics, summary["stages"], console)
         print_result(metrics, console)
     elif not run.is_repeated:
-        print_line(console, "epochs", f"{summary['epochs_done']:,} finished")
+        print_line(console, "epochs", _progress(summary))
     for damage in summary["damaged"]:
         print_line(console, "warning", damage, "yellow")
     print_line(console, "files", f"in {summary['folder']}: {', '.join(summary['files'])}")
@@ -83,20 +87,54 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
     _print_warnings(metrics, console)
 
 
+def _state(summary: Mapping[str, Any]) -> str:
+    """Return state and message; that of repeats does not point to the folder which is shown."""
+    message = " ".join(summary["message"].split())
+    if summary["repeats"]:
+        message = message.partition("; see ")[0]
+    return summary["state"] + (f": {message}" if message else "")
+
+
+def _progress(summary: Mapping[str, Any]) -> str:
+    """Return how far an unfinished run is: ``2 finished, the last in stage 1 of 2; validation accuracy 0.9123``."""
+    last = summary["last_epoch"]
+    text = f"{summary['epochs_done']:,} finished"
+    if last.get("stage") is not None:
+        planned = f" of {summary['stages_planned']}" if summary["stages_planned"] else ""
+        text += f", the last in stage {last['stage']:.0f}{planned}"
+    known = [f"{name} {last[key]:.4f}" for key, name in VALIDATION.items() if last.get(key) is not None]
+    return text + (f"; validation {', '.join(known)}" if known else "")
+
+
 def _time_for(metrics: Mapping[str, Any], repeats: Mapping[str, Any]) -> str:
     if repeats:
         return f" for {counted(repeats['finished'], 'run')}"
     return f" for {counted(metrics['epochs_run'], 'epoch')}" if metrics.get("epochs_run") else ""
 
 
-def _print_training(metrics: Mapping[str, Any], console: Console) -> None:
+def _print_training(metrics: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print what the network started from, and the stages it was trained in."""
     if metrics.get("pretrained"):
         print_line(console, "weights", metrics["pretrained"])
-    if not metrics.get("stages"):
+    if not stages:
         return
-    names = ["stage", "epochs", "lr", "trainable", "best epoch"]
-    print_figures(console, names, map(_stage_row, metrics["stages"]), words=("trainable",))
+    print_figures(console, STAGE_COLUMNS, map(_stage_row, stages), words=("trainable",), dropped=DROPPED)
+    if worse := _worse_end(stages):
+        print_line(console, "note", worse, "yellow")
+
+
+def _worse_end(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Say that the last stage ended worse on the validation part than an earlier one; else an empty string."""
+    *earlier, last = stages
+    known = [stage for stage in earlier if stage["val_accuracy"] is not None]
+    best = max(known, key=lambda stage: stage["val_accuracy"], default=last)
+    if last["val_accuracy"] is None or best["val_accuracy"] <= last["val_accuracy"]:
+        return ""
+    ended, better = (f"{stage['val_accuracy']:.4f}" for stage in (last, best))
+    return (
+        f"stage {last['stage']} ended at {ended} on validation, stage {best['stage']} at {better}: "
+        f"the network delivered is stage {last['stage']}'s"
+    )
 
 
 def _stage_row(stage: Mapping[str, Any]) -> list[str]:
@@ -105,9 +143,12 @@ def _stage_row(stage: Mapping[str, Any]) -> list[str]:
     return [
         str(stage["stage"]),
         f"{first:,} to {first + count - 1:,}" if count > 1 else f"{first:,}" if count else "none",
+        str(stage.get("optimizer", "-")),
         f"{lr:g}" if isinstance(lr, int | float) else plain_text(lr),
         f"{stage['trainable_params']:,} of {stage['total_params']:,}",
         "-" if best is None else f"{best:,}",
+        "-" if stage["val_accuracy"] is None else f"{stage['val_accuracy']:.4f}",
+        "yes" if stage.get("stopped_early") else "no",
     ]
 
 
@@ -115,10 +156,15 @@ def _print_reported(result: Mapping[str, Any], console: Console) -> None:
     """Print the published figures beside the measured ones, where there are any."""
     if not result.get("reported"):
         return
-    from imgcls.evaluation.reported import reported_rows
+    from imgcls.evaluation.reported import reported_notes, reported_rows
 
-    rows = [[str(cell) for cell in row] for row in reported_rows(result["reported"])]
-    print_figures(console, ("figure", "published", "measured", "verdict"), rows, words=("figure", "verdict"))
+    rows = reported_rows(result["reported"])
+    has_spreads = any(" " in measured for _, _, measured, _ in rows)  # then it is as wide as two columns of figures
+    words = ("figure", "verdict", *(("published", "measured") if has_spreads else ()))
+    if rows:
+        print_figures(console, ("figure", "published", "measured", "verdict"), rows, words=words)
+    for note in reported_notes(result["reported"]):
+        print_line(console, "published", note)
 
 
 def _print_warnings(result: Mapping[str, Any], console: Console) -> None:
@@ -130,7 +176,8 @@ def summarize_run(run: Run) -> dict[str, Any]:
     """Return what ``show`` tells of a run, as plain values; what an unfinished run lacks is empty.
 
     A file that is damaged counts as lacking; ``damaged`` says so. ``metrics`` is empty for a folder of repeats, and
-    ``repeats`` for every other run.
+    ``repeats`` for every other run. ``stages`` are those of the metrics, each with the ``val_accuracy`` of its best
+    epoch; ``last_epoch`` is the last row of ``history.csv``.
     """
     damaged: list[str] = []
 
@@ -149,6 +196,8 @@ def summarize_run(run: Run) -> dict[str, Any]:
     status = read(lambda run: run.status, runs.Status("damaged"))
     timings = read(lambda run: run.timings, {})
     repeats = read(summarize_repeats, {})
+    metrics = read(lambda run: run.metrics, {})
+    history = read(_history, [])
     return {
         "name": full_name(run),
         "folder": str(run.folder),
@@ -159,11 +208,31 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "seconds": known_seconds(repeats) if repeats else timings.get("total"),
         "timings": timings,
         "epochs_done": read(lambda run: sum(each.epochs_done for each in run.members or (run,)), 0),
-        "metrics": read(lambda run: run.metrics, {}),
+        "last_epoch": history[-1] if history else {},
+        "stages_planned": read(lambda run: len(run.settings.get("stages") or ()), 0),
+        "metrics": metrics,
+        "stages": [stage | {"val_accuracy": _validation(history, stage)} for stage in metrics.get("stages") or ()],
         "repeats": repeats,
         "files": sorted(path.name for path in run.folder.iterdir() if not path.name.startswith(".")),
         "damaged": list(dict.fromkeys(damaged)),
     }
+
+
+def _history(run: Run) -> list[dict[str, float | None]]:
+    """Return a row an epoch, of numbers; what was not measured is None."""
+    from imgcls.files import read_csv
+
+    rows = read_csv(run.path(runs.HISTORY)) if run.epochs_done else []
+    try:
+        return [{key: float(text) if text else None for key, text in row.items()} for row in rows]
+    except ValueError as error:
+        raise DamagedError(f"{run.path(runs.HISTORY)} is damaged: {error}") from error
+
+
+def _validation(history: Sequence[Mapping[str, float | None]], stage: Mapping[str, Any]) -> float | None:
+    """Return the validation accuracy of a stage's best epoch; None where there is none."""
+    best = stage.get("best_epoch")
+    return next((row.get("val_accuracy") for row in history if best is not None and row.get("epoch") == best), None)
 
 
 def _split_sizes(run: Run) -> dict[str, int]:

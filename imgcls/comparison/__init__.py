@@ -4,6 +4,7 @@ from imgcls.comparison.comparing import Column, Comparison, Row, compare
 from imgcls.comparison.rendering import markdown_cell, shown, to_csv, to_json, to_markdown
 from imgcls.comparison.repeats import (
     count_text,
+    figure_interval,
     finished,
     known_seconds,
     mean_interval,
@@ -17,6 +18,7 @@ __all__ = [
     "Row",
     "compare",
     "count_text",
+    "figure_interval",
     "finished",
     "known_seconds",
     "markdown_cell",

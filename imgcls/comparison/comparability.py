@@ -10,9 +10,9 @@ from typing import Any
 from imgcls.comparison.sides import Side, damage_of, what_there_is
 from imgcls.runs import MANIFEST, METRICS, Run
 from imgcls.settings import flatten
-from imgcls.wording import some
+from imgcls.wording import counted, some
 
-__all__ = ["loss_notes", "result_notes", "time_notes"]
+__all__ = ["loss_notes", "mean_notes", "result_notes", "time_notes"]
 
 CROSS_ENTROPY = ("auto", "categorical_crossentropy", "sparse_categorical_crossentropy")
 
@@ -110,8 +110,18 @@ def _is_penalty(key: str) -> bool:
     return key.rpartition(".")[2] in ("l1", "l2")
 
 
+def mean_notes(sides: Sequence[Side]) -> list[str]:
+    """Say that a mean of runs stands beside a single run, whose figures are more a matter of chance."""
+    counts = [(side.name, side.finished or 0) for side in sides]
+    means = [f"{name} is the mean of {counted(count, 'run')}" for name, count in counts if count > 1]
+    single = [side.name for side in sides if side.finished is None and side.metrics]
+    if not means or not single:
+        return []
+    return [f"{', '.join(means)}; {some(single)} {'is a single run' if len(single) == 1 else 'are single runs'}"]
+
+
 def time_notes(sides: Sequence[Side], of_results: Sequence[str] = ()) -> list[str]:
-    """Say why times must not be held against each other: other devices, counts of images, resolutions, or data."""
+    """Say why times must not be held against each other: other devices, images, resolutions, or what they include."""
     finished = [side for side in sides if side.speaker.path(METRICS).is_file()]
     what = "times are not comparable"
     sizes = [(side.name, str(side.settings["resolution"])) for side in finished if side.settings.get("resolution")]
@@ -119,8 +129,20 @@ def time_notes(sides: Sequence[Side], of_results: Sequence[str] = ()) -> list[st
         *_differing(what, "ran on", [(side.name, _device(side.speaker)) for side in finished]),
         *_differing(what, "has resolution", sizes),
         *_differing(what, "has", _image_counts(finished)),
+        *(f"{what}: {text}" for text in _shared_start(finished)),
     ]
     return notes or ([f"{what} either: the data is not the same"] if of_results else [])
+
+
+def _shared_start(sides: Sequence[Side]) -> list[str]:
+    """Say where some times include reading the data and starting up, and those of repeats, which share it, do not."""
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for side in sides:
+        names[side.repeats is not None or side.is_repeat].append(side.name)
+    if not all(names.values()):
+        return []
+    without = f"those of {some(names[True])} leave out the data and start-up that repeats share"
+    return [f"{without}; those of {some(names[False])} include them"]
 
 
 def _device(run: Run) -> str:

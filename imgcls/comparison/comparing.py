@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from typing import Any
 
-from imgcls.comparison.comparability import loss_notes, result_notes, time_notes
+from imgcls.comparison.comparability import loss_notes, mean_notes, result_notes, time_notes
 from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
 from imgcls.runs import METRICS, REPEATS_JSON, Run
@@ -50,7 +50,7 @@ class Column:
 
     Attributes:
         repeats: how many were asked for, where it is a folder of repeats; None of one run.
-        finished: how many of these have a result: what the means are of.
+        finished: how many of these are completed: what the means are of.
     """
 
     name: str
@@ -118,7 +118,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         metrics=tuple(_metric_rows(sides, comparable=not of_results, losses_comparable=not of_results + of_losses)),
         settings=tuple(_setting_rows(sides)),
         timings=tuple(_timing_rows(sides, comparable=not of_times)),
-        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *lacking, *damage))),
+        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *mean_notes(sides), *lacking, *damage))),
     )
 
 

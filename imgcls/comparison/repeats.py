@@ -10,17 +10,26 @@ from imgcls.errors import DataError
 from imgcls.runs import Run
 from imgcls.wording import counted
 
-__all__ = ["count_text", "finished", "known_seconds", "mean_interval", "summarize_repeats", "summary_figure"]
+__all__ = [
+    "count_text",
+    "figure_interval",
+    "finished",
+    "known_seconds",
+    "mean_interval",
+    "summarize_repeats",
+    "summary_figure",
+]
 
 CONFIDENCE = 0.95
-WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1")  # from 0 to 1, and so is the interval of their mean
+WITH_INTERVAL = (*SHARES, "loss")
 
 
 def summarize_repeats(run: Run) -> dict[str, Any]:
     """Return what ``repeats.json`` holds as it is now, with the interval of the means.
 
-    A repeat whose process is gone is ``interrupted``, whatever it last wrote; ``begun`` of a repeat is False where it
-    has no folder yet. ``mean_ci95`` of a figure is [low, high], None of fewer than two runs.
+    A repeat whose process is gone is ``interrupted``, whatever it last wrote. ``mean_ci95`` of a figure is
+    [low, high], None of fewer than two runs.
 
     Raises:
         DataError: it is no folder of repeats (DamagedError: or its file is damaged).
@@ -28,13 +37,9 @@ def summarize_repeats(run: Run) -> dict[str, Any]:
     record = run.repeats
     summary = {key: dict(figure) for key, figure in record["summary"].items()}
     for key in summary.keys() & set(WITH_INTERVAL):
-        summary[key]["mean_ci95"] = mean_interval(summary[key].get("mean"), summary[key].get("sd"), finished(record))
-    rows = [dict(row, begun=_has_begun(run, row), **_state_now(run, row)) for row in record["runs"]]
+        summary[key]["mean_ci95"] = figure_interval(record, key)
+    rows = [row | _state_now(run, row) for row in record["runs"]]
     return {**record, "runs": rows, "finished": finished(record), "summary": summary}
-
-
-def _has_begun(run: Run, row: Mapping[str, Any]) -> bool:
-    return row["state"] in ("completed", "failed") or (run.folder / row["folder"]).is_dir()
 
 
 def _state_now(run: Run, row: Mapping[str, Any]) -> dict[str, str]:
@@ -48,8 +53,8 @@ def _state_now(run: Run, row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def finished(record: Mapping[str, Any]) -> int:
-    """Return how many repeats have a result: those that the figures are of."""
-    return sum(row.get("accuracy") is not None for row in record["runs"])
+    """Return how many repeats are completed: those that the figures are of."""
+    return sum(row["state"] == "completed" for row in record["runs"])
 
 
 def count_text(done: int, planned: int) -> str:
@@ -66,6 +71,16 @@ def known_seconds(record: Mapping[str, Any]) -> float | None:
 def summary_figure(record: Mapping[str, Any], key: str, part: str = "mean") -> Any:
     """Return mean, sd, min or max of a figure; None where there is none."""
     return record["summary"].get(key, {}).get(part)
+
+
+def figure_interval(record: Mapping[str, Any], key: str) -> tuple[float, float] | None:
+    """Return the 95 % confidence interval of the mean of a figure; of a share within 0 and 1."""
+    mean, sd = (summary_figure(record, key, part) for part in ("mean", "sd"))
+    interval = mean_interval(mean, sd, finished(record))
+    if interval is None or key not in SHARES:
+        return interval
+    low, high = interval
+    return max(low, 0.0), min(high, 1.0)
 
 
 def mean_interval(mean: float | None, sd: float | None, count: int) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from itertools import chain
 from statistics import fmean, stdev
 from typing import Any
 
-from imgcls.catalog import full_name
+from imgcls.catalog import full_name, is_repeat
 from imgcls.comparison.repeats import finished
 from imgcls.errors import DataError
 from imgcls.runs import METRICS, DamagedError, Run
@@ -34,7 +34,8 @@ class Side:
         timings: key → seconds, or images a second; of repeats the means.
         deviations: of repeats key → sample standard deviation of a metric or timing, None where it has none.
         repeats: of repeats how many were asked for; None of a run.
-        finished: of repeats how many have a result, which the means are of; None of a run.
+        finished: of repeats how many are completed, which the means are of; None of a run.
+        is_repeat: whether it is a single one of such repeats.
         damage: what is wrong with its files, one text each.
     """
 
@@ -49,6 +50,7 @@ class Side:
     deviations: Figures = field(default_factory=dict)
     repeats: int | None = None
     finished: int | None = None
+    is_repeat: bool = False
     damage: tuple[str, ...] = ()
 
 
@@ -68,6 +70,7 @@ def _read_run(run: Run) -> Side:
         metrics=what_there_is(run, lambda run: run.metrics),
         settings=what_there_is(run, lambda run: run.settings),
         timings=_timings(run),
+        is_repeat=is_repeat(run),
         damage=_damage(run, lambda run: run.metrics),
     )
 
@@ -75,7 +78,7 @@ def _read_run(run: Run) -> Side:
 def _read_repeats(run: Run) -> Side:
     """Read a folder of repeats: figures of ``repeats.json`` as they stand there, the others from its runs."""
     record = what_there_is(run, lambda run: run.repeats)
-    rows = [row for row in record.get("runs", ()) if row.get("accuracy") is not None]
+    rows = [row for row in record.get("runs", ()) if row["state"] == "completed"]
     done = [Run(run.folder / row["folder"]) for row in rows]
     speaker = next((each for each in done if each.path(METRICS).is_file()), run)
     metrics, metric_deviations = _over_runs([what_there_is(each, lambda run: run.metrics) for each in done])

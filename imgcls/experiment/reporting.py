@@ -21,7 +21,7 @@ def impossible_figures(spec: Spec) -> list[Finding]:
 
 
 def published_beside(spec: Spec, results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], float]]) -> list[Any]:
-    """Return the published figures beside the measured ones; those of several results are their means.
+    """Return the published figures beside the measured ones; of several results, means and spread.
 
     Args:
         results: of each its metrics, the row of its history whose weights were measured, the seconds of its training.
@@ -30,8 +30,14 @@ def published_beside(spec: Spec, results: Sequence[tuple[Mapping[str, Any], Mapp
 
     assert spec.reported is not None
     figures = [measured_figures(*result) for result in results]
-    known = set.intersection(*map(set, figures))
-    return hold_against(spec.reported, {name: statistics.fmean(each[name] for each in figures) for name in known})
+    known = {name: [each[name] for each in figures] for name in set.intersection(*map(set, figures))}
+    means = {name: statistics.fmean(values) for name, values in known.items()}
+    spreads = {
+        name: {"sd": statistics.stdev(values), "min": min(values), "max": max(values)}
+        for name, values in known.items()
+        if len(values) > 1
+    }
+    return hold_against(spec.reported, means, spreads)
 
 
 def result_of(run: Run) -> tuple[Mapping[str, Any], Mapping[str, Any], float]:

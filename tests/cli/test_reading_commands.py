@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from run_folders import make_run, make_unfinished
+from run_folders import make_run, make_unfinished, write_history
 
 from imgcls import runs
 from imgcls_cli.lines import duration
@@ -106,6 +106,29 @@ def test_compare_shows_a_damaged_run_as_a_column_with_a_note(imgcls, runs_dir):
 def test_show_of_an_unfinished_run_says_how_many_epochs_it_has(imgcls, runs_dir):
     make_unfinished(runs_dir).path(runs.HISTORY).write_text("epoch,loss\n1,0.5\n2,0.4\n")
     assert "epochs    2 finished" in imgcls("show", "half").out
+
+
+def test_show_of_an_unfinished_run_says_in_which_stage_it_is_and_how_good(imgcls, runs_dir):
+    run = make_unfinished(runs_dir, state="interrupted", message="by the user")
+    stages = "epochs: 99\nstages: [{epochs: 2}, {epochs: 9}]\n"
+    run.path(runs.RESOLVED).write_text(stages)
+    write_history(run, [0.5, 0.6, 0.7], [1, 1, 2])
+    wanted = "epochs    3 finished, the last in stage 2 of 2; validation accuracy 0.7000, loss 0.5000"
+    assert wanted in imgcls("show", "half").out
+    found = json.loads(imgcls("show", "half", "--json").out)
+    assert (found["last_epoch"]["stage"], found["last_epoch"]["val_accuracy"]) == (2, 0.7)
+    write_history(run, [None], [1])
+    assert "1 finished, the last in stage 1 of 2\n" in imgcls("show", "half").out
+
+
+def test_compare_shows_stages_in_words(imgcls, runs_dir):
+    make_run(runs_dir, "a", overrides={"stages": [{"epochs": 2}]})
+    make_run(runs_dir, "b", overrides={"stages": [{"epochs": 2}, {"epochs": 1, "lr": 0.5}]})
+    out = imgcls("compare", "a", "b").out
+    assert "{" not in out
+    assert ["stages.1", "-", "1", "epoch,", "adam", "at", "0.5", "constant"] in [
+        line.split() for line in out.splitlines()
+    ]
 
 
 def test_a_line_break_in_a_class_name_is_shown_as_such(imgcls, runs_dir):

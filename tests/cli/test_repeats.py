@@ -7,11 +7,13 @@ import shutil
 from statistics import fmean, stdev
 
 import pytest
-from run_folders import make_repeats, make_run
+from run_folders import make_repeats, make_run, write_history
 
 from imgcls import runs
+from imgcls.evaluation.reported import hold_against
 from imgcls.files import write_json
 from imgcls.runs import Run
+from imgcls.spec.reported import ReportedSpec
 from imgcls_cli import console
 
 ACCURACIES = [right / 30 for right in (20, 22, 24, 26, 28)]
@@ -123,7 +125,7 @@ def test_a_folder_of_which_no_repeat_finished_is_shown(imgcls, runs_dir):
 
 def test_a_killed_folder_of_repeats_is_interrupted_and_so_is_the_repeat_that_ran(imgcls, runs_dir):
     group = make_repeats(runs_dir, rights=(20, 22), broken=("running",))
-    waiting = {"folder": "repeat-4", "seed": 3, "state": "interrupted", "message": "not begun"}
+    waiting = {"folder": "repeat-4", "seed": 3, "state": "not begun", "message": ""}
     rewrite(group, repeats=4, runs=[*group.repeats["runs"], waiting])
     for run in (group, group.members[2]):
         kill(run)
@@ -211,11 +213,53 @@ def test_show_of_a_run_has_its_stages_pretrained_weights_and_published_figures(i
     text = "135 of 135 tensors of mobilenet from weights.h5"
     add_to_metrics(one, stages=STAGES, pretrained=text, reported=REPORTED)
     out = imgcls("show", "one").out
-    assert ["1", "1", "to", "5", "0.001", "53,120", "of", "23,608,202", "4"] in lines_of(out)
-    assert ["2", "6", "to", "17", "1e-05", "23,555,082", "of", "23,608,202", "15"] in lines_of(out)
+    assert ["1", "1", "to", "5", "adam", "0.001", "53,120", "of", "23,608,202", "4", "-", "no"] in lines_of(out)
+    assert ["2", "6", "to", "17", "adam", "1e-05", "23,555,082", "of", "23,608,202", "15", "-", "yes"] in lines_of(out)
     assert text in out
     assert ["accuracy", ".843", ".8000", "lower"] in [line[:4] for line in lines_of(out)]
     assert json.loads(imgcls("show", "one", "--json").out)["metrics"]["stages"] == STAGES
+
+
+def test_a_last_stage_that_ended_worse_than_an_earlier_one_is_told(imgcls, one):
+    add_to_metrics(one, stages=STAGES)
+    write_history(one, [0.5, 0.6, 0.7, 0.974, *([0.9628] * 13)], [1] * 5 + [2] * 12)
+    text = flat(imgcls("show", "one").out)
+    assert "4 0.9740 no" in text
+    assert "stage 2 ended at 0.9628 on validation, stage 1 at 0.9740: the network delivered is stage 2's" in text
+    write_history(one, [0.5] * 5 + [0.6] * 12, [1] * 5 + [2] * 12)
+    assert "delivered" not in imgcls("show", "one").out
+
+
+def test_a_damaged_history_does_not_hide_the_stages(imgcls, one):
+    add_to_metrics(one, stages=STAGES)
+    one.path(runs.HISTORY).write_text("epoch,val_accuracy\n1,high\n")
+    out = imgcls("show", "one").out
+    assert "history.csv is damaged" in flat(out)
+    assert "53,120" in out
+
+
+def test_what_stopped_several_repeats_is_said_once_and_without_the_folder_that_is_shown(imgcls, runs_dir):
+    group = make_repeats(runs_dir, rights=(24,), broken=("failed", "failed"))
+    group.set_status("failed", f"2 of 3 repeats failed (repeat-2, repeat-3); see {group.folder}")
+    out = imgcls("show", "five").out
+    assert "state     failed: 2 of 3 repeats failed (repeat-2, repeat-3)\n" in out
+    assert "repeat-2, repeat-3 failed: out of memory" in out
+    assert out.count("out of memory") == 1
+
+
+def test_show_has_the_spread_of_the_measured_and_the_classes_that_the_data_lacks(imgcls, five, monkeypatch):
+    published = ReportedSpec(
+        accuracy={"mean": 0.17, "sd": 0.05, "min": 0.1, "max": 0.3}, per_class={"cow": {"f1": 0.5}}
+    )
+    spreads = {"accuracy": {"sd": 0.1054, "min": 0.6667, "max": 0.9333}}
+    rewrite(five, reported=hold_against(published, {"accuracy": 0.8, "per_class.cat.f1": 0.8}, spreads))
+    text = flat(imgcls("show", "five").out)
+    assert ".17 (sd .05, .10 to .30) .8000 (sd .1054, .6667 to .9333) higher by .63" in text
+    assert "published the data has no class cow" in text
+    monkeypatch.setattr(console.out, "width", 60)
+    out = imgcls("show", "five").out
+    assert max(map(len, out.splitlines())) <= 60
+    assert all(digits in out for digits in (".1054", ".6667", ".9333"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +267,7 @@ def test_show_of_a_run_has_its_stages_pretrained_weights_and_published_figures(i
 )
 def test_sixty_columns_lose_no_digit(imgcls, monkeypatch, five, one, command):
     add_to_metrics(one, stages=STAGES, reported=REPORTED)
-    waiting = {"folder": "repeat-6", "seed": 5, "state": "interrupted", "message": "not begun"}
+    waiting = {"folder": "repeat-6", "seed": 5, "state": "not begun", "message": ""}
     rewrite(five, repeats=6, runs=[*five.repeats["runs"], waiting], reported=REPORTED)
     monkeypatch.setattr(console.out, "width", 60)
     out = imgcls(*command).out
@@ -237,15 +281,26 @@ def test_sixty_columns_lose_no_digit(imgcls, monkeypatch, five, one, command):
 def test_list_has_one_row_for_all_repeats(imgcls, five, one):
     result = imgcls("list")
     (line,) = (line for line in lines_of(result.out) if line[:1] == [five.name])
-    assert line[1:] == ["completed", "0.8000", "±", "0.1054", "(5)", "0.7997", "3.0", "1", "min", "0", "s"]
+    assert line[1:] == ["completed", "5", "0.8000", "0.669", "to", "0.931", "0.7997", "3.0", "1", "min", "0", "s"]
     assert "repeat-1" not in result.out
-    assert "± 0.1054 (5)" in imgcls("list", "--markdown").out
+    assert "| completed | 5 | 0.8000 | 0.669 to 0.931 |" in imgcls("list", "--markdown").out
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_list_has_no_interval_of_one_repeat_that_finished(imgcls, monkeypatch, runs_dir, width):
+    make_repeats(runs_dir, rights=(24,), broken=("failed",))
+    monkeypatch.setattr(console.out, "width", width)
+    out = imgcls("list").out
+    assert "1 of 2" in out
+    assert "±" not in out
+    assert "to" not in out.split()
 
 
 def test_list_for_programs_has_the_count_and_deviation_in_columns_at_the_end(imgcls, five, one):
     rows = {row["name"][-4:]: row for row in csv.DictReader(io.StringIO(imgcls("list", "--csv").out))}
     assert list(rows["five"])[-2:] == ["repeats", "accuracy_sd"]
     assert (rows["five"]["repeats"], float(rows["five"]["accuracy_sd"])) == ("5", stdev(ACCURACIES))
+    assert float(rows["five"]["accuracy_low"]) == pytest.approx(0.66912, abs=1e-5)
     assert (rows["_one"]["repeats"], rows["_one"]["accuracy_sd"]) == ("", "")
     found = {record["name"]: record for record in json.loads(imgcls("list", "--json").out)}
     assert found[one.name]["repeats"] is None

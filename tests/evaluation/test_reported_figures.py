@@ -15,7 +15,7 @@ from imgcls.evaluation import class_reports, matrices, plausibility, rounding, s
 from imgcls.evaluation import reported as reported_module
 from imgcls.evaluation.metrics import compute_metrics
 from imgcls.evaluation.plausibility import impossible
-from imgcls.evaluation.reported import hold_against, measured_figures, reported_rows
+from imgcls.evaluation.reported import hold_against, measured_figures, reported_notes, reported_rows
 from imgcls.spec.reported import ReportedSpec
 
 FIVE_RUNS = {  # report 002, table 1: mean, sd, min, max of the accuracy, mean number of epochs
@@ -116,6 +116,42 @@ def test_rows_keep_the_spread_and_are_ready_for_json():
         "figure": "accuracy", "published": 0.843, "measured": 0.85, "difference": pytest.approx(0.007),
         "tolerance": 0.02, "agrees": True, "mean": 0.843, "sd": 0.007, "min": 0.835, "max": 0.852,
     }  # fmt: skip
+
+
+def test_several_measured_runs_have_their_spread_in_the_same_form():
+    spec = reported(accuracy=runs_of(0.17, 0.05, 0.1, 0.3), epochs_run=3, seconds=9)
+    spreads = {
+        "accuracy": runs_of(0.2, 0.03, 0.15, 0.25), "epochs_run": {"sd": None, "min": 3.0, "max": 4.0},
+        "seconds": runs_of(99, 1, 98, 100),  # of something else: not the mean that was measured
+    }  # fmt: skip
+    rows = hold_against(spec, {"accuracy": 0.2, "epochs_run": 3.5, "seconds": 7}, spreads)
+    assert [rows[0][f"measured_{key}"] for key in ("sd", "min", "max")] == [0.03, 0.15, 0.25]
+    assert [measured for _, _, measured, _ in reported_rows(rows)] == [
+        ".2000 (sd .0300, .1500 to .2500)", "3.5 (3.0 to 4.0)", "7",
+    ]  # fmt: skip
+
+
+def test_the_images_and_the_figures_of_the_classes_are_held_against_the_measured_ones():
+    metrics = {"n": 30, "per_class": {"cat": {"precision": 0.5, "recall": 0.9, "f1": 0.64, "support": 10}}}
+    spec = reported(n=40, per_class={"cat": {"recall": 0.8, "f1": 0.63, "support": 10}, "cow": {"recall": 0.7}})
+    rows = hold_against(spec, measured_figures(metrics, {}, None))
+    assert reported_rows(rows) == [
+        ("n", "40", "30", "lower by 10 (tolerance 0)"),
+        ("recall of cat", ".8", ".9000", "higher by .1 (tolerance .02)"),
+        ("f1 of cat", ".63", ".6400", "agrees"),
+        ("support of cat", "10", "10", "agrees"),
+    ]
+    assert rows[-1] | {"figure": "per_class.cow.recall", "class": "cow", "known": False, "measured": None} == rows[-1]
+    assert reported_notes(rows) == ["the data has no class cow"]
+
+
+def test_of_many_classes_the_ten_that_differ_most_are_shown_and_all_are_kept():
+    classes = {f"class {number}": {"recall": number / 100} for number in range(1, 31)}
+    measured = measured_figures({"per_class": {name: {"recall": 0.0} for name in classes}}, {}, None)
+    rows = hold_against(reported(per_class=classes), measured)
+    assert len(rows) == 30
+    assert [name for name, *_ in reported_rows(rows)] == [f"recall of class {number}" for number in range(30, 20, -1)]
+    assert reported_notes(rows) == ["of 30 figures of classes the 10 that differ most are shown"]
 
 
 def test_people_read_the_difference_in_words():
