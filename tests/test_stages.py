@@ -1,11 +1,15 @@
 """Training in phases: one run, one history, the best weights of each phase handed on."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import imgcls
 from imgcls import SpecError
 from imgcls.spec import load_spec
+from imgcls_cli.app import app
 
 LAYERS = [{"conv": 4}, {"max_pool": 2}, "flatten"]
 
@@ -47,6 +51,94 @@ def test_the_resolved_stages_leave_nothing_out_and_read_back_the_same():
     assert again.completed().phases[1].early_stopping == spec.phases[1].early_stopping
     assert spec.stages[1].epochs == 1
     assert spec.stages[0].early_stopping == "none"
+
+
+@pytest.mark.parametrize(
+    ("top", "stages", "rates"),
+    [
+        ({}, [{"optimizer": "sgd"}], [0.01]),
+        ({}, [{}, {"optimizer": "sgd"}, {}, {"optimizer": "lion"}], [0.001, 0.01, 0.01, 0.001]),
+        ({"optimizer": "sgd"}, [{}, {"optimizer": "adam", "lr": {"schedule": "cosine"}}], [0.01, 0.001]),
+        ({"lr": 0.5}, [{"optimizer": "sgd"}, {"lr": {"schedule": "cosine"}}], [0.5, 0.5]),
+        ({}, [{}, {"lr": 0.5}, {"optimizer": "sgd"}], [0.001, 0.5, 0.5]),
+    ],
+)
+def test_a_stage_starts_at_its_optimizers_own_rate_where_none_is_written_before(top, stages, rates):
+    spec = load_spec({"data": "digits", "stages": stages} | top).spec
+    assert [phase.lr.initial for phase in spec.phases] == rates
+    complete = spec.completed()
+    assert [phase.lr.initial for phase in complete.phases] == [stage.lr.initial for stage in complete.stages] == rates
+    assert complete.completed() == complete
+
+
+def test_a_completed_spec_has_at_the_top_what_its_first_stage_has():
+    stages = [{"epochs": 3, "optimizer": "sgd", "trainable": 2, "early_stopping": 4, "lr": 0.5}, {"epochs": 1}]
+    spec = load_spec({"data": "digits", "epochs": 9, "architecture": "mobilenet", "stages": stages}).spec.completed()
+    assert (spec.epochs, spec.optimizer.name, spec.lr.initial, spec.architecture.trainable) == (3, "sgd", 0.5, 2)
+    assert spec.early_stopping.patience == 4
+
+
+def test_a_rule_that_no_stage_follows_needs_no_validation_part():
+    spec = {"data": {"source": "digits", "validation": "none"}, "early_stopping": 3, "lr": {"schedule": "plateau"}}
+    stages = [{"early_stopping": "none", "lr": 0.1}, {"epochs": 1}]
+    assert not load_spec(spec | {"stages": stages}).spec.watches_validation
+    with pytest.raises(SpecError, match="early_stopping  early stopping and plateau watch"):
+        load_spec(spec | {"stages": [{"lr": 0.1}]})
+
+
+STAGED = """
+data: digits
+architecture: {backbone: mobilenet, weights: none, trainable: none}
+lr: 0.5
+epochs: 1
+stages:
+- {epochs: 10}
+- {lr: {initial: 1e-4, schedule: cosine}, trainable: {from: conv1}, epochs: 1}
+- {optimizer: sgd, lr: {schedule: linear}}
+"""
+
+
+@pytest.fixture
+def validate(tmp_path):
+    def run(text, *options):
+        path = tmp_path / "spec.yaml"
+        path.write_text(text)
+        result = CliRunner().invoke(app, ["validate", str(path), *options])
+        assert result.exit_code == 0, result.stderr
+        return result.stdout.replace(str(path), "spec.yaml")
+
+    return run
+
+
+def test_validate_describes_each_stage(validate):
+    lines = validate(STAGED).splitlines()
+    assert lines[0] == "spec.yaml is valid: digits, 8x8 grayscale, mobilenet, batch 64, 12 epochs in 3 stages"
+    assert lines[1:] == [
+        "  stage 1: 10 epochs, adam at 0.5, trainable none",
+        "  stage 2: 1 epoch, adam at 0.0001, trainable from conv1",
+        "  stage 3: 1 epoch, sgd at 0.0001, trainable from conv1",
+    ]
+    assert validate("data: digits\nepochs: 1").endswith("adam at 0.001, batch 64, 1 epoch\n")
+
+
+def test_validate_says_where_a_stage_has_each_value_from(validate):
+    origins = {key: each["origin"] for key, each in json.loads(validate(STAGED, "--json"))["resolved"].items()}
+    assert origins["stages.1.lr.initial"] == "spec.yaml 8:9"
+    assert origins["stages.2.optimizer.name"] == "spec.yaml 9:4"
+    assert (origins["stages.0.lr.initial"], origins["stages.2.lr.initial"]) == ("as above", "as in stages.1")
+    assert (origins["stages.2.epochs"], origins["stages.2.trainable.from"]) == ("as in stages.1", "as in stages.1")
+    assert (origins["stages.1.lr.warmup_epochs"], origins["stages.2.optimizer.momentum"]) == ("default", "default")
+    assert (origins["epochs"], origins["lr.initial"]) == ("as in stages.0", "spec.yaml 4:1")
+    assert origins["architecture.trainable"] == "spec.yaml 3:52"
+
+
+def test_validate_names_the_rate_of_a_stages_own_optimizer_a_default(validate):
+    text = "data: digits\nstages: [{optimizer: sgd}, {lr: 1e-4}]"
+    values = json.loads(validate(text, "--json"))["resolved"]
+    assert values["stages.0.lr.initial"] == {"value": 0.01, "origin": "default"}
+    assert values["lr.initial"] == {"value": 0.01, "origin": "as in stages.0"}
+    assert values["stages.1.lr.initial"] == {"value": 0.0001, "origin": "spec.yaml 2:29"}
+    assert "stages.0.trainable" not in values, "there is no backbone"
 
 
 def test_trainable_needs_a_backbone():

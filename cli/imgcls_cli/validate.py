@@ -11,7 +11,8 @@ from imgcls_cli.options import Json, Set, SpecFile
 
 if TYPE_CHECKING:
     from imgcls.errors import SpecError
-    from imgcls.spec import LoadedSpec
+    from imgcls.findings import Finding
+    from imgcls.spec import LoadedSpec, Spec
 
 __all__ = ["validate"]
 
@@ -40,22 +41,31 @@ def validate(
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
-    values, remarks = resolved_values(loaded), spec_remarks(loaded.spec)
+    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *_impossible_figures(loaded)]
+    stages = describe_stages(loaded)
     if json:
         warnings = [asdict(remark) for remark in remarks]
-        answer = {"spec": str(spec), "valid": True, "description": describe(loaded), "warnings": warnings}
-        emit(strict_json({**answer, "resolved": values}))
+        answer = {"spec": str(spec), "valid": True, "description": describe(loaded), "stages": stages}
+        emit(strict_json({**answer, "warnings": warnings, "resolved": values}))
         return
     for remark in remarks:
         warn(remark.message)
     if resolved:
         _print_values(values)
     out.print(plain(f"{spec} is valid: {describe(loaded)}"), soft_wrap=True)
+    for number, stage in enumerate(stages, start=1):
+        out.print(plain(f"  stage {number}: {stage}"), soft_wrap=True)
 
 
 def describe(loaded: LoadedSpec) -> str:
-    """Return the experiment in one line: ``digits, 8x8 grayscale, cnn, adam at 0.001, batch 64, 10 epochs``."""
+    """Return the experiment in one line: ``digits, 8x8 grayscale, cnn, adam at 0.001, batch 64, 10 epochs``.
+
+    With stages, what these have of their own is left to ``describe_stages``: ``..., batch 64, 25 epochs in 4 stages``.
+    """
+    from imgcls.wording import counted
+
     spec = loaded.spec.completed()
+    epochs = counted(sum(phase.epochs for phase in spec.phases), "epoch")
     size = "x".join(map(str, spec.resolution)) if spec.resolution else "the data's own resolution"
     architecture: Any = spec.architecture
     layers = getattr(architecture, "layers", ())
@@ -63,10 +73,40 @@ def describe(loaded: LoadedSpec) -> str:
         getattr(architecture, "preset", None) or getattr(architecture, "backbone", None) or f"{len(layers)} layers"
     )
     source = spec.data.path or spec.data.source
+    learning = "" if spec.stages else f"{_learning(spec)}, "
+    stages = f" in {counted(len(spec.stages), 'stage')}" if spec.stages else ""
     return (
         f"{source}, {size}{f' {spec.color}' if spec.color else ''}, {network}, "
-        f"{spec.optimizer.name} at {spec.lr.initial:g}, batch {spec.batch}, {spec.epochs} epochs"
+        f"{learning}batch {spec.batch}, {epochs}{stages}"
     )
+
+
+def describe_stages(loaded: LoadedSpec) -> list[str]:
+    """Return a line for each stage: ``5 epochs, adam at 0.0001, trainable all``."""
+    from imgcls.wording import counted
+
+    spec = loaded.spec.completed()
+    return [
+        f"{counted(phase.epochs, 'epoch')}, {_learning(phase)}{_trainable(phase)}"
+        for phase in (spec.phases if spec.stages else ())
+    ]
+
+
+def _learning(spec: Spec) -> str:
+    return f"{spec.optimizer.name} at {spec.lr.initial:g}"
+
+
+def _trainable(phase: Spec) -> str:
+    """Return which part of a backbone learns; nothing for another network."""
+    part: Any = getattr(phase.architecture, "trainable", None)
+    return "" if part is None else f", trainable {f'from {part.from_}' if hasattr(part, 'from_') else part}"
+
+
+def _impossible_figures(loaded: LoadedSpec) -> list[Finding]:
+    """Return which of the published figures cannot be true, whatever is measured."""
+    from imgcls.evaluation.plausibility import impossible
+
+    return impossible(loaded.spec.reported) if loaded.spec.reported else []
 
 
 def _problems(error: SpecError) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ __all__ = [
     "BACKBONES",
     "FORMS",
     "PRESETS",
+    "WEIGHTS_WORDS",
     "AnyArchitecture",
     "BackboneSpec",
     "CnnSpec",
@@ -25,10 +26,14 @@ __all__ = [
     "Trainable",
     "VggSpec",
     "expand_architecture",
+    "weights_word",
 ]
 
 FORMS = ("preset", "backbone", "layers")
 """What says of an architecture which record it is; it has one of them."""
+
+WEIGHTS_WORDS = ("imagenet", "none")
+"""What stands where a path to a weights file can."""
 
 Filters = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
@@ -94,11 +99,21 @@ def _known_backbone(value: Any) -> Any:
     return value
 
 
+def weights_word(value: Any) -> Any:
+    """Return ``Imagenet`` and ``None`` in lower case; a path, and what is no text, as it is."""
+    return value.lower() if isinstance(value, str) and value.lower() in WEIGHTS_WORDS else value
+
+
 class BackboneSpec(Record):
     """A network of keras.applications without its top, and a head."""
 
     backbone: Annotated[str, BeforeValidator(_known_backbone)]
-    weights: str = "imagenet"
+    weights: Annotated[
+        str,
+        Field(min_length=1),
+        BeforeValidator(weights_word),
+        accepts("imagenet, none, or the path of a weights file"),
+    ] = "imagenet"
     """`imagenet`, a weights file (relative to the spec file), or `none`."""
     cut: Annotated[str | Count, accepts("a layer's name, or a count of layers to leave out")] | None = None
     """Take the features from the layer with this name, or leave out so many of the last layers."""
@@ -113,7 +128,7 @@ class BackboneSpec(Record):
     @classmethod
     def _without_statistics(cls, value: Any) -> Any:
         """Without weights there are no statistics to keep."""
-        if isinstance(value, dict) and value.get("weights") == "none":
+        if isinstance(value, dict) and weights_word(value.get("weights")) == "none":
             return {"batch_norm": "train", **value}
         return value
 
@@ -125,7 +140,7 @@ class BackboneSpec(Record):
     @property
     def weights_file(self) -> str | None:
         """The file with the weights; None where none is named."""
-        return None if self.weights in ("imagenet", "none") else self.weights
+        return None if self.weights in WEIGHTS_WORDS else self.weights
 
 
 PRESETS: dict[str, type[Record]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -50,9 +50,10 @@ class Places:
         """Whether the key was set at all."""
         node = self.value
         for part in path:
-            if not isinstance(node, dict) or part not in node:
+            key = str(part)  # a class may be called 0
+            if not isinstance(node, dict) or key not in node:
                 return False
-            node = node[part]
+            node = node[key]
         return True
 
     def _mark(self, path: KeyPath, *, at_key: bool) -> Mark | None:
@@ -125,10 +126,9 @@ def _involved(path: KeyPath, keys: Sequence[str], places: Places) -> KeyPath:
     Pydantic finds the problem at ``path``, the mapping that they are in.
     """
     paths = [(*path, *key_path(key)) for key in keys]
-    chosen: Iterator[KeyPath] = (
-        each for check in (places.is_overridden, places.is_given) for each in paths if check(each)
-    )
-    return next(chosen, path)
+    given = [each for each in paths if places.is_given(each)]
+    overridden = [each for each in (*given, *paths) if places.is_overridden(each)]
+    return next(iter([*overridden, *given]), path)
 
 
 def _advice(kind: str, context: Mapping[str, Any], value: Any) -> str:

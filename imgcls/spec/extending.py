@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from imgcls.errors import SpecError
-from imgcls.spec.architecture import FORMS
+from imgcls.spec.architecture import FORMS, WEIGHTS_WORDS, weights_word
 from imgcls.spec.data import BUILT_IN
 from imgcls.spec.document import Document, KeyPath, read_document
 from imgcls.spec.fields import shown
@@ -19,7 +19,9 @@ __all__ = ["EXTENDS", "Extended", "allow_extends", "extend", "moved"]
 
 EXTENDS = "extends"
 
-_NO_PATHS = ("imagenet", "none")  # words that stand where a path to a weights file can
+_KINDS = {"data": "source", "loss": "name", "lr": "schedule", "normalize": "method", "optimizer": "name"}
+_ALIASES = {"focal": "categorical_focal_crossentropy"}
+_OF_EVERY_SCHEDULE = ("initial", "warmup_epochs")
 _MERGED = ("architecture", "data", "loss", "lr", "normalize", "optimizer")  # mappings that need some of their keys
 
 
@@ -39,9 +41,11 @@ class Extended:
 def extend(document: Document, folder: Path, above: tuple[Path, ...] = ()) -> Extended:
     """Lay a spec over the one that it extends, and that one over the next.
 
-    Mappings are merged key by key; anything else replaces what is below, and so does an architecture of another form:
-    a backbone over a preset. A path in a base is relative to the base's
-    own file, and is rewritten to mean the same in the spec's.
+    Mappings are merged key by key; anything else replaces what is below. So does a mapping that names another kind
+    (another optimizer, loss, schedule, data source, normalization, preset or backbone) than the one below, of which
+    only stays what fits every kind: a schedule's ``initial`` and ``warmup_epochs``, and of a backbone all but ``cut``,
+    a weights file and a ``trainable`` that names a layer. A path in a base is relative to the base's own file, and is
+    rewritten to mean the same in the spec's.
 
     Args:
         document: the spec as it is written.
@@ -82,7 +86,8 @@ def allow_extends(schema: dict[str, Any]) -> None:
         properties[key] = {"description": description, "anyOf": [value, {"type": "object"}]}
     properties[EXTENDS] = {
         "type": "string",
-        "description": "A spec file, relative to this one, that this one lies over: mappings are merged key by key.",
+        "description": "A spec file, relative to this one, that this one lies over: mappings are merged key by key, "
+        "those of another kind replaced.",
     }
     schema["if"] = {"not": {"required": [EXTENDS]}}
     schema["then"] = {"required": schema.pop("required"), "properties": whole}
@@ -101,7 +106,14 @@ def _in_base(problem: Problem, name: str) -> Problem:
 
 def _laid_over(top: Document, base: Document) -> Document:
     own = {key: value for key, value in top.value.items() if key != EXTENDS}
-    replaced = set(_replaced(own, base.value))
+    left = set(_of_another_kind(own, base.value))
+    below = {
+        key: {each: item for each, item in value.items() if (key, each) not in left}
+        if isinstance(value, dict)
+        else value
+        for key, value in base.value.items()
+    }
+    replaced = {*_replaced(own, below), *left}
 
     def marks(above: Mapping[KeyPath, Mark], below: Mapping[KeyPath, Mark]) -> dict[KeyPath, Mark]:
         kept = {
@@ -111,31 +123,52 @@ def _laid_over(top: Document, base: Document) -> Document:
         }
         return kept | {path: mark for path, mark in above.items() if path[:1] != (EXTENDS,)}
 
-    return Document(top.source, _merged(own, base.value), marks(top.keys, base.keys), marks(top.values, base.values))
+    return Document(top.source, _merged(own, below), marks(top.keys, base.keys), marks(top.values, base.values))
 
 
 def _merged(own: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(own[key], below[key]) for key in own if _go_together(key, own[key], below.get(key))}
+    both = {key: _merged(own[key], below[key]) for key in own if _are_mappings(own[key], below.get(key))}
     return {**below, **own, **both}
 
 
 def _replaced(own: Mapping[str, Any], below: Mapping[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
     """Give the paths at which nothing of ``below`` is left."""
     for key in own.keys() & below.keys():
-        if _go_together(key, own[key], below[key]):
+        if _are_mappings(own[key], below[key]):
             yield from _replaced(own[key], below[key], (*above, key))
         else:
             yield (*above, key)
 
 
-def _go_together(key: str, own: Any, below: Any) -> bool:
-    """Whether both are mappings, and not architectures of two forms, of which nothing fits the other."""
-    if not isinstance(own, dict) or not isinstance(below, dict):
-        return False
+def _are_mappings(own: Any, below: Any) -> bool:
+    return isinstance(own, dict) and isinstance(below, dict)
+
+
+def _of_another_kind(own: Mapping[str, Any], below: Mapping[str, Any]) -> Iterator[KeyPath]:
+    """Give the paths in ``below`` that only go with its own kind, where ``own`` names another one."""
+    for key in own.keys() & below.keys() & {*_KINDS, "architecture"}:
+        if _are_mappings(own[key], below[key]):
+            kinds = [_kind(key, each[key]) for each in (own, below)]
+            if None not in kinds and kinds[0] != kinds[1]:
+                yield from ((key, each) for each in below[key] if not _fits_all(key, each, below[key], kinds))
+
+
+def _kind(key: str, value: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Return what a mapping says it is, such as ``("backbone", "mobilenet")``; None where it leaves that open."""
     if key != "architecture":
-        return True
-    forms, others = ({key for key in FORMS if key in each} for each in (own, below))
-    return not forms or not others or forms == others
+        named = value.get(_KINDS[key])
+        return None if named is None else (_KINDS[key], _ALIASES.get(named, named) if isinstance(named, str) else named)
+    form = next((form for form in FORMS if form in value), None)
+    return None if form is None else (form, None if form == "layers" else value[form])
+
+
+def _fits_all(key: str, setting: str, value: Mapping[str, Any], kinds: Sequence[tuple[str, Any] | None]) -> bool:
+    """Tell whether a setting of a mapping means the same in one of another kind."""
+    if key == "architecture" and {kind[0] for kind in kinds if kind} == {"backbone"}:
+        if setting == "weights":
+            return weights_word(value[setting]) in WEIGHTS_WORDS
+        return setting != "cut" and not (setting == "trainable" and isinstance(value[setting], dict))
+    return key == "lr" and setting in _OF_EVERY_SCHEDULE
 
 
 def moved(value: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
@@ -148,7 +181,7 @@ def moved(value: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         result["data"] = {**data, "path": _moved_path(data["path"], old, new)}
     if isinstance(architecture, dict) and isinstance(weights := architecture.get("weights"), str):
-        path = weights if weights in _NO_PATHS else _moved_path(weights, old, new)
+        path = weights if weights_word(weights) in WEIGHTS_WORDS else _moved_path(weights, old, new)
         result["architecture"] = {**architecture, "weights": path}
     return result
 

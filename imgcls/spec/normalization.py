@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
@@ -27,10 +27,13 @@ def expand_normalize(value: Any) -> Any:
     """Turn ``zca`` into a mapping; the other methods have no settings."""
     if value == "zca":
         return {"method": "zca"}
-    if isinstance(value, str) and value not in get_args(Plain):
+    method = value.get("method") if isinstance(value, dict) else value
+    if isinstance(method, str) and method not in (*get_args(Plain), "zca"):
         names = (*get_args(Plain), "zca")
-        hint = nearest(value, names) or f"; known are {', '.join(names)}"
-        raise fault(f"unknown normalization {shown(value)}{hint}")
+        hint = nearest(method, names) or f"; known are {', '.join(names)}"
+        raise fault(f"unknown normalization {shown(method)}{hint}", "method")
+    if isinstance(value, dict) and isinstance(method, str) and method != "zca":
+        raise fault(f"{method} has no settings: write normalize: {method}", "method")
     if value is None or isinstance(value, str | dict | ZcaSpec):
         return value
     raise PydanticCustomError(
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     AnyNormalization = str | ZcaSpec
 else:
     AnyNormalization = Annotated[
-        Plain | ZcaSpec,
+        Annotated[Plain, Tag("<word>")] | Annotated[ZcaSpec, Tag("<settings>")],
+        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<settings>"),
         BeforeValidator(expand_normalize, json_schema_input_type=Plain | Literal["zca"] | ZcaSpec),
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgcls.settings import flatten
 from imgcls.spec.layers import LAYERS
 from imgcls.spec.loading import LoadedSpec
+from imgcls.spec.spec import Spec
+from imgcls.spec.stages import StageSpec
 
 __all__ = ["resolved_values"]
 
@@ -27,14 +29,43 @@ def resolved_values(loaded: LoadedSpec) -> dict[str, dict[str, Any]]:
     """Return dotted key → its ``value`` and ``origin``.
 
     An origin is ``file line:column`` (the file may be one that the spec extends), ``-s``, ``default``, ``from the
-    data`` or ``file name``.
+    data`` or ``file name``. With stages also ``as above``, for what the first stage takes from the top of the spec, and
+    ``as in stages.0``, for what a stage takes from the one before, and at the top for what the first has of its own.
     """
     origins = _given(loaded)
     flat = flatten(loaded.spec.completed().model_dump(mode="json", by_alias=True), open_lists=True)
-    values = {key: {"value": value, "origin": _origin(key, value, origins)} for key, value in flat.items()}
+    values = {
+        key: {"value": value, "origin": _taken_from(key, loaded.spec) or _origin(key, value, origins)}
+        for key, value in flat.items()
+        if value is not None or not (key.startswith("stages.") and key.endswith(".trainable"))  # there is no backbone
+    }
     if loaded.spec.name is None:
         values["name"] = {"value": loaded.name, "origin": "file name" if loaded.has_file else "default"}
     return values
+
+
+def _taken_from(key: str, spec: Spec) -> str | None:
+    """Return where a value stands that a stage and the part before it share; None where it is the key's own."""
+    match key.split("."):
+        case ["stages", index, *setting] if spec.stages and setting:
+            if not _has_own(spec, int(index), setting):
+                return f"as in stages.{int(index) - 1}" if int(index) else "as above"
+        case ["architecture", "trainable", *rest] if spec.stages:
+            return "as in stages.0" if _has_own(spec, 0, ["trainable", *rest]) else None
+        case [name, *rest] if spec.stages and name in StageSpec.model_fields:
+            return "as in stages.0" if _has_own(spec, 0, [name, *rest]) else None
+    return None
+
+
+def _has_own(spec: Spec, index: int, setting: Sequence[str]) -> bool:
+    """Tell whether a stage sets something itself: a rate also by its optimizer, where none is written so far."""
+    stage = spec.stages[index]
+    if list(setting) == ["lr", "initial"]:
+        before = (spec.lr, *(each.lr for each in spec.stages[:index]))
+        is_written = any(rate is not None and rate.initial is not None for rate in before)
+        is_new = stage.lr is not None or stage.optimizer is not None
+        return (is_new and not is_written) or (stage.lr is not None and stage.lr.initial is not None)
+    return getattr(stage, setting[0]) is not None
 
 
 def _given(loaded: LoadedSpec) -> dict[tuple[str, ...], str]:
@@ -67,4 +98,4 @@ def _as_given(key: str) -> tuple[str, ...]:
 def _set_by_short(start: tuple[str, ...]) -> tuple[str, ...]:
     if start[0] == "architecture" and start[-1] in LAYERS:
         return (LAYERS[start[-1]].main or "",)
-    return _SHORT.get(".".join(start), ())
+    return _SHORT.get(".".join(start[2:] if start[0] == "stages" else start), ())

@@ -11,10 +11,12 @@ from pydantic_core import PydanticCustomError
 from imgcls.errors import SpecError
 from imgcls.spec.architecture import FORMS
 from imgcls.spec.document import KeyPath, parse_value
+from imgcls.spec.extending import EXTENDS
 from imgcls.spec.fields import Record, shown
 from imgcls.spec.layers import LAYERS
 from imgcls.spec.problems import Problem
 from imgcls.spec.spec import SHORTHANDS, Spec
+from imgcls.wording import counted
 
 __all__ = ["apply_overrides", "key_path", "parse_overrides"]
 
@@ -49,10 +51,14 @@ def apply_overrides(value: dict[str, Any], overrides: Mapping[str, Any]) -> tupl
     """
     problems = []
     for key, new in overrides.items():
+        if key_path(key)[0] == EXTENDS:
+            problems.append(Problem(shown(key)[1:-1], "stands in a spec file only", origin="-s"))
+            continue
         try:
             value = _with(value, key_path(key), new, ())
-        except LookupError:
-            problems.append(Problem(shown(key)[1:-1], "there is nothing of that name to set", origin="-s"))
+        except LookupError as error:
+            message = str(error) or "there is nothing of that name to set"
+            problems.append(Problem(shown(key)[1:-1], message, origin="-s"))
     return value, problems
 
 
@@ -65,8 +71,10 @@ def _with(value: Any, parts: KeyPath, new: Any, above: KeyPath) -> Any:
     if isinstance(value, list):
         if part == "layers" and rest:  # `architecture.layers.0`, as resolved values call it
             return _with(value, tuple(rest), new, above)
-        if not isinstance(part, int) or part >= len(value):
-            raise LookupError
+        if not isinstance(part, int):
+            raise LookupError  # noqa: TRY004 - the key is wrong, not a type
+        if part >= len(value):
+            raise LookupError(_there_are(len(value), "stage" if above == ("stages",) else "item"))
         return [*value[:part], _with(value[part], tuple(rest), new, (*above, part)), *value[part + 1 :]]
     if not isinstance(value, dict):
         raise LookupError  # noqa: TRY004 - the key is wrong, not a type
@@ -75,6 +83,13 @@ def _with(value: Any, parts: KeyPath, new: Any, above: KeyPath) -> Any:
     if above == ("architecture",) and part in FORMS and not rest:  # it leaves the other forms behind
         return {part: new} if part not in value else {**value, part: new}
     return {**value, str(part): _with(value.get(str(part)), tuple(rest), new, (*above, part))}
+
+
+def _there_are(count: int, what: str) -> str:
+    """Return ``there are 3 stages, 0 to 2``."""
+    if count < 2:
+        return f"there is one {what}, 0" if count else f"there are no {what}s"
+    return f"there are {counted(count, what)}, 0 to {count - 1}"
 
 
 def _opened(value: Any, above: KeyPath, part: str | int) -> Any:
@@ -86,10 +101,17 @@ def _opened(value: Any, above: KeyPath, part: str | int) -> Any:
     if above and isinstance(above[-1], int) and value == part and part in LAYERS:
         return {part: None}  # `- batch_norm`
     if value is None:
-        return {} if isinstance(part, int) or part in ("backbone", "layers") else _default(above)
+        return _missing(above, part)
     if len(above) == 1 and above[0] in SHORTHANDS:
         return _expanded(value, str(above[0]))
     return value
+
+
+def _missing(above: KeyPath, part: str | int) -> dict[str, Any] | list[Any]:
+    """Return what stands for a value that is not written, so that ``part`` of it can be set."""
+    if above == ("stages",):
+        return []
+    return {} if isinstance(part, int) or part in ("backbone", "layers") else _default(above)
 
 
 def _opened_layer(settings: Any, main: str | None, part: str | int) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from imgcls.findings import Finding
-from imgcls.spec.architecture import BackboneSpec
+from imgcls.spec.architecture import BackboneSpec, FromLayer
 from imgcls.spec.normalization import ZcaSpec
 from imgcls.spec.preprocessing import BACKBONE_MODES, Mode
 from imgcls.spec.spec import Spec
@@ -29,7 +30,10 @@ _GIVEN = {
 
 
 def spec_remarks(spec: Spec) -> list[Finding]:
-    """Return what the user should know of a spec before it trains; ``spec`` may be complete or as given."""
+    """Return what the user should know of a spec before it trains; ``spec`` may be complete or as given.
+
+    Only as given it still shows which settings are not used: at the top, a complete one has what is in force.
+    """
     return [finding for look in _LOOKS for finding in look(spec)]
 
 
@@ -81,9 +85,35 @@ def _changes_nothing(spec: Spec) -> Iterator[Finding]:
         )
 
 
+def _unused(spec: Spec) -> Iterator[Finding]:
+    """Hold what is written at the top against the first stage, from which the others take what they leave out."""
+    for key, show in _SHOWN.items():
+        owner, name = (spec.architecture, f"architecture.{key}") if key == "trainable" else (spec, key)
+        if spec.uses(key) or key not in owner.model_fields_set:
+            continue
+        own, first = getattr(owner, key), getattr(spec.stages[0], key)
+        gives_rate = key == "lr" and own.initial is not None and first.initial is None
+        if own != (None if key == "early_stopping" and first == "none" else first) and not gives_rate:
+            which = "each" if all(getattr(stage, key) is not None for stage in spec.stages) else "the first"
+            yield Finding(
+                "unused_setting",
+                f"{name} {show(own)} is not used: {which} stage has its own; set stages.0.{key}",
+            )
+
+
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "epochs": str,
+    "lr": lambda rate: f"{rate.initial:g}" if rate.schedule == "constant" and rate.initial else rate.schedule,
+    "optimizer": lambda optimizer: str(optimizer.name),
+    "trainable": lambda part: f"from {part.from_}" if isinstance(part, FromLayer) else str(part),
+    "early_stopping": lambda rule: "none" if rule is None else f"with patience {rule.patience}",
+}
+"""What a stage can have of its own, and how a remark shows it."""
+
 _LOOKS: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
     _loss,
     _input_scale,
     _never_learns,
     _changes_nothing,
+    _unused,
 )

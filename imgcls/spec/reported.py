@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from imgcls.spec.fields import Count, Natural, NonNegative, Record, accepts, fault, mapping, shorthand
 
-__all__ = ["AGREEMENTS", "EXACT", "FIGURES", "LOSSES", "SHARES", "FigureSpec", "PublishedClass", "ReportedSpec"]
+__all__ = [
+    "AGREEMENTS",
+    "EXACT",
+    "FIGURES",
+    "LOSSES",
+    "SHARES",
+    "FigureSpec",
+    "PublishedClass",
+    "ReportedSpec",
+    "refuse_percentages",
+]
 
 SHARES = (
     "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall", "top5_accuracy",
@@ -42,10 +53,13 @@ class FigureSpec(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.value is None) == (self.mean is None):
+        if self.value is None and self.mean is None:
+            raise fault("a figure needs a mean or a value")
+        if self.value is not None and self.mean is not None:
             raise fault("a figure has either a value or a mean", "value", "mean")
-        if self.mean is None and any(each is not None for each in (self.sd, self.min, self.max)):
-            raise fault("sd, min and max go with a mean", "sd", "min", "max")
+        spread = [key for key in ("sd", "min", "max") if getattr(self, key) is not None]
+        if self.mean is None and spread:
+            raise fault("sd, min and max go with a mean", *spread)
         return self
 
     @model_serializer(mode="wrap")
@@ -200,6 +214,32 @@ class ReportedSpec(Record):
 
 FIGURES = tuple(name for name, field in ReportedSpec.model_fields.items() if field.annotation == FigureSpec | None)
 """The names of all figures."""
+
+
+def refuse_percentages(reported: ReportedSpec | None) -> ReportedSpec | None:
+    """Return published figures whose shares can be shares.
+
+    Raises:
+        PydanticCustomError: one is not from 0 to 1, or an agreement not from -1 to 1; it names the first.
+    """
+    for place, value, low in _bounded(reported) if reported else ():
+        if not low <= value <= 1:
+            percent = f": write {value / 100:g} for {value:g} %" if 1 < value <= 100 else ""
+            raise fault(
+                f"got {value:g}; a number from {low} to 1 is accepted{percent}", place, place.rpartition(".")[0]
+            )
+    return reported
+
+
+def _bounded(reported: ReportedSpec) -> Iterator[tuple[str, float, int]]:
+    """Give every figure that is 1 at most: its dotted key, its value and the least it can be."""
+    for name, figure in reported.figures.items():
+        if name in SHARES or name in AGREEMENTS:
+            low = 0 if name in SHARES else -1
+            yield from ((f"{name}.{key}", value, low) for key, value in figure.levels.items())
+    for name, row in reported.per_class.items():
+        shares = {"precision": row.precision, "recall": row.recall, "f1": row.f1}
+        yield from ((f"per_class.{name}.{key}", value, 0) for key, value in shares.items() if value is not None)
 
 
 def _number(value: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from imgcls.spec.architecture import AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
@@ -20,11 +20,12 @@ from imgcls.spec.optimization import (
     AnyRate,
     Constant,
     EarlyStoppingSpec,
+    Rate,
     expand_early_stopping,
     expand_optimizer,
     expand_rate,
 )
-from imgcls.spec.reported import ReportedSpec
+from imgcls.spec.reported import ReportedSpec, refuse_percentages
 from imgcls.spec.stages import StageSpec
 
 __all__ = ["SHORTHANDS", "Spec", "not_yet"]
@@ -111,7 +112,7 @@ class Spec(Record):
     """Train so often, with seeds that follow on `seed`."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
     """Where else to log."""
-    reported: ReportedSpec | None = None
+    reported: Annotated[ReportedSpec | None, AfterValidator(refuse_percentages)] = None
     """Published figures to hold the result against."""
 
     @model_validator(mode="after")
@@ -135,26 +136,29 @@ class Spec(Record):
             raise fault("ImageNet weights are of colour images: set color: rgb, or weights: none", "color")
         _refuse_shared_parts(self.data)
         if self.data.validation == "none" and self.watches_validation:
-            watching = [key for key in ("early_stopping", "lr", "stages") if _watches_validation(getattr(self, key))]
+            watching = [key for key in ("early_stopping", "lr") if self.uses(key) and _watches(getattr(self, key))]
             message = "early stopping and plateau watch the validation part: none is given"
-            raise fault(message, *watching, "data.validation")
+            raise fault(message, *(watching or ["stages"]), "data.validation")
         return self
 
     @property
     def watches_validation(self) -> bool:
         """Whether the training decides anything by the validation part."""
-        return any(_watches_validation(getattr(self, key)) for key in ("early_stopping", "lr", "stages"))
+        return any(_watches(phase.early_stopping) or _watches(phase.lr) for phase in self.phases)
+
+    def uses(self, key: str) -> bool:
+        """Tell whether a key that stages have too counts at the top: the first stage, if any, has none of its own."""
+        return not self.stages or getattr(self.stages[0], key) is None
 
     @property
     def phases(self) -> tuple[Spec, ...]:
-        """The stages, each as the spec of a training of its own; what one leaves out is as in the one before."""
-        if not self.stages:
-            return (self,)
-        phases, phase = [], self.model_copy(update={"stages": ()})
-        for stage in self.stages:
-            phase = phase.model_copy(update=_given_in(stage, phase))
-            phases.append(phase)
-        return tuple(phases)
+        """The stages, each as the spec of a training of its own; what one leaves out is as in the one before.
+
+        Where no rate is written so far, one starts at its own optimizer's.
+        """
+        phase = self.model_copy(update={"stages": ()})
+        phases = [phase := phase.model_copy(update=_given_in(stage, phase)) for stage in self.stages]
+        return tuple(each.model_copy(update={"lr": _rate_of(each)}) for each in phases or [self])
 
     @property
     def loss_in_force(self) -> str | FocalSpec:
@@ -167,7 +171,8 @@ class Spec(Record):
     def completed(self) -> Spec:
         """Return the spec with every default filled in that can be known without reading the data.
 
-        After it nobody needs to know of ``loss: auto``: the loss is the one in force.
+        After it nobody needs to know of ``loss: auto``: the loss is the one in force. With stages, what these have too
+        is at the top as in the first.
         """
         built_in = BUILT_IN.get(self.data.source)
         resolution: tuple[int, int] | None = built_in.resolution if built_in else DEFAULT_RESOLUTION
@@ -176,16 +181,17 @@ class Spec(Record):
             resolution, color = None, None  # the arrays' own
         if isinstance(self.architecture, BackboneSpec) and self.architecture.is_pretrained:
             color = "rgb"  # what all of them were trained on
-        complete = self.model_copy(
+        first, *_ = phases = self.phases
+        return self.model_copy(
             update={
                 "resolution": self.resolution or resolution,
                 "color": self.color or color,
                 "loss": self.loss_in_force,
                 "normalize": self.normalize or ("backbone" if isinstance(self.architecture, BackboneSpec) else "unit"),
-                "lr": self.lr.model_copy(update={"initial": self.lr.initial or self.optimizer.default_lr}),
+                **{key: getattr(first, key) for key in ("architecture", "optimizer", "lr", "epochs", "early_stopping")},
+                "stages": tuple(map(_as_stage, phases if self.stages else ())),
             }
         )
-        return complete.model_copy(update={"stages": tuple(map(_as_stage, complete.phases if self.stages else ()))})
 
 
 def _refuse_shared_parts(data: DataSpec) -> None:
@@ -202,10 +208,14 @@ def _refuse_shared_parts(data: DataSpec) -> None:
             raise fault(f"{message}; give other images, or a share of train such as 0.15", f"data.{second}")
 
 
-def _watches_validation(part: Any) -> bool:
-    if isinstance(part, tuple):
-        return any(_watches_validation(stage.lr) or _watches_validation(stage.early_stopping) for stage in part)
+def _watches(part: Rate | EarlyStoppingSpec | None) -> bool:
+    """Tell whether a schedule or a rule of early stopping watches the validation part."""
     return getattr(part, "monitor", "").startswith("val_")
+
+
+def _rate_of(spec: Spec) -> Rate:
+    """Return the learning rate of a training, filled in with its optimizer's own."""
+    return spec.lr.model_copy(update={"initial": spec.lr.initial or spec.optimizer.default_lr})
 
 
 def _given_in(stage: StageSpec, before: Spec) -> dict[str, Any]:
@@ -214,8 +224,7 @@ def _given_in(stage: StageSpec, before: Spec) -> dict[str, Any]:
     if stage.early_stopping == "none":
         given["early_stopping"] = None
     if stage.lr is not None:
-        rate = stage.lr.initial or before.lr.initial or (stage.optimizer or before.optimizer).default_lr
-        given["lr"] = stage.lr.model_copy(update={"initial": rate})
+        given["lr"] = stage.lr.model_copy(update={"initial": stage.lr.initial or before.lr.initial})
     if stage.trainable is not None:
         given["architecture"] = before.architecture.model_copy(update={"trainable": stage.trainable})
     return given

@@ -27,7 +27,7 @@ class StageSpec(Record):
     epochs: Count | None = None
     """Passes over the training images, at most."""
     lr: AnyRate | None = None
-    """The learning rate: a number, or a schedule over this phase."""
+    """The learning rate: a number, or a schedule over this phase; where none is written so far, the optimizer's."""
     optimizer: AnyOptimizer | None = None
     """The optimizer."""
     trainable: Trainable | None = None

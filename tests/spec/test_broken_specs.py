@@ -70,6 +70,16 @@ BROKEN = {
         "3:8",
         "ImageNet weights are of colour images",
     ),
+    "no word for the weights": (
+        "data: digits\narchitecture: {backbone: mobilenet, weights: null}",
+        "2:46",
+        "got nothing; imagenet, none, or the path of a weights file is accepted",
+    ),
+    "early stopping that a stage has": (
+        "data: {source: digits, validation: none}\nearly_stopping: none\nstages: [{early_stopping: 3}]",
+        "3:9",
+        "stages  early stopping and plateau watch",
+    ),
     "mixup with class numbers as labels": (
         "data: digits\naugmentation: {mixup: 0.2}\nloss: sparse_categorical_crossentropy",
         "3:7",
@@ -173,7 +183,8 @@ def test_a_billion_laughs_are_cut_short(tmp_path):
         ("epochs.x", 3, "-s  epochs  got {'x': 3}"),
         ("data.path.x", 3, "-s  data.path.x  there is nothing of that name"),
         ("architecture." + "9" * 5000, 3, "99..  unknown key; known are dense"),
-        ("stages.0.epochs", 1, "-s  stages  got {'0': {'epochs': 1}}; a list is accepted"),
+        ("stages.0.epochs", 1, "-s  stages.0.epochs  there are no stages"),
+        ("extends", "bb.yaml", "-s  extends  stands in a spec file only"),
         ("architecture", ["flatten", "conf"], "-s  architecture.1  unknown layer 'conf'; did you mean conv?"),
         ("normalize", "backbone", "-s  normalize  normalize: backbone needs a backbone"),
     ],
@@ -194,6 +205,29 @@ def test_a_conflict_is_shown_at_the_key_that_was_overridden(tmp_path):
 
     with pytest.raises(SpecError, match=r"-s  data\.validation  early stopping"):
         load_spec(path, {"data.validation": "none"})
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"), [(3, "there are 3 stages, 0 to 2"), (1, "there is one stage, 0"), (0, "there are no stages")]
+)
+def test_a_stage_that_there_is_not_is_refused_with_those_that_there_are(stages, message):
+    with pytest.raises(SpecError, match=f"-s  stages.7.epochs  {message}$"):
+        load_spec({"data": "digits", "stages": [{"epochs": 1}] * stages}, {"stages.7.epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "zca", "epsilon": 0}, "normalize.epsilon  got 0; a number above 0 is accepted"),
+        ({"method": "unit", "epsilon": 1}, "normalize.method  unit has no settings: write normalize: unit"),
+        ({"method": "unti"}, "normalize.method  unknown normalization 'unti'; did you mean unit?"),
+        ("unti", "normalize  unknown normalization 'unti'; did you mean unit?"),
+    ],
+)
+def test_a_wrong_normalization_is_one_problem(given, message):
+    with pytest.raises(SpecError, match="has 1 problem\n") as raised:
+        load_spec({"data": "digits", "normalize": given})
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,42 @@ def test_an_architecture_of_another_form_replaces_all_of_the_one_below(write, ba
     assert not any("base.yaml" in place for key, place in loaded.origins.items() if key.startswith("architecture"))
 
 
+@pytest.mark.parametrize(
+    ("key", "base", "top", "result"),
+    [
+        ("optimizer", "{name: sgd, momentum: 0.9}", "{name: adam}", "{name: adam}"),
+        ("optimizer", "{name: sgd, momentum: 0.9}", "{name: sgd, nesterov: true}",
+         "{name: sgd, momentum: 0.9, nesterov: true}"),
+        ("optimizer", "{name: sgd, momentum: 0.9}", "{nesterov: true}", "{name: sgd, momentum: 0.9, nesterov: true}"),
+        ("lr", "{initial: .01, schedule: step, every: 3, warmup_epochs: 1}", "{schedule: cosine}",
+         "{initial: .01, schedule: cosine, warmup_epochs: 1}"),
+        ("data", "{source: csv, path: x.csv, group: g}", "{source: folder, path: x}", "{source: folder, path: x}"),
+        ("loss", "{name: focal, gamma: 1}", "{name: categorical_focal_crossentropy, alpha: 1}",
+         "{name: focal, gamma: 1, alpha: 1}"),
+        ("normalize", "{method: zca, epsilon: 1}", "unit", "unit"),
+        ("architecture", "{preset: vgg, convs: 1, dropout: 0.1}", "{preset: resnet}", "{preset: resnet}"),
+        ("architecture", "{backbone: vgg16, weights: x.h5, cut: block1_pool, trainable: {from: x}, head: [flatten]}",
+         "{backbone: resnet50}", "{backbone: resnet50, head: [flatten]}"),
+        ("architecture", "{backbone: vgg16, weights: None, trainable: all, batch_norm: frozen}",
+         "{backbone: resnet50}", "{backbone: resnet50, weights: none, trainable: all, batch_norm: frozen}"),
+        ("architecture", "{backbone: vgg16, weights: x.h5, cut: a}", "{backbone: vgg16, trainable: 3}",
+         "{backbone: vgg16, weights: x.h5, cut: a, trainable: 3}"),
+    ],
+)  # fmt: skip
+def test_a_mapping_of_another_kind_leaves_only_what_fits_every_kind(write, key, base, top, result):
+    others = "" if key == "data" else "data: digits\n"
+    write("base.yaml", f"{others}{key}: {base}\n")
+    spec = load_spec(write("top.yaml", f"extends: base.yaml\n{key}: {top}\n")).spec
+    assert spec == load_spec(write("alone.yaml", f"{others}{key}: {result}\n")).spec
+
+
+def test_what_another_kind_leaves_behind_has_no_place(write):
+    write("base.yaml", "data: digits\nlr: {initial: .01, schedule: step, every: 3}\n")
+    origins = load_spec(write("top.yaml", "extends: base.yaml\nlr: {schedule: cosine}\n")).origins
+    assert "lr.every" not in origins
+    assert origins["lr.initial"].endswith("base.yaml 2:6")
+
+
 def test_a_base_may_extend_another_and_overrides_come_last(write):
     write("first.yaml", "data: digits\nepochs: 1\nbatch: 1\nseed: 1\nresize: pad")
     write("second.yaml", "extends: first.yaml\nepochs: 2\nbatch: 2\nseed: 2")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from imgcls.errors import SpecError
-from imgcls.spec import load_spec
+from imgcls.spec import load_spec, spec_yaml
 from imgcls.spec.architecture import BACKBONES
+from imgcls.spec.document import read_text
 from imgcls.spec.preprocessing import BACKBONE_MODES
 from imgcls.spec.remarks import spec_remarks
 
@@ -74,6 +75,43 @@ def test_a_mistake_is_remarked_upon(case):
 def test_what_is_right_is_not_remarked_upon(case):
     spec = load_spec({"data": "digits"} | SILENT[case]).spec
     assert spec_remarks(spec) == spec_remarks(spec.completed()) == []
+
+
+UNUSED = {
+    "epochs": ({"epochs": 1, "stages": [{"epochs": 2}, {"epochs": 3}]},
+               "epochs 1 is not used: each stage has its own; set stages.0.epochs"),
+    "a rate": ({"lr": 0.5, "stages": [{"lr": 0.1}, {"epochs": 3}]},
+               "lr 0.5 is not used: the first stage has its own; set stages.0.lr"),
+    "an optimizer": ({"optimizer": "sgd", "stages": [{"optimizer": "lion"}]}, "optimizer sgd is not used: each"),
+    "a rule": ({"early_stopping": 3, "stages": [{"early_stopping": "none"}]}, "early_stopping with patience 3 is not"),
+    "a part that learns": (
+        {"architecture": {"backbone": "vgg16", "trainable": {"from": "x"}}, "stages": [{"trainable": "all"}]},
+        "architecture.trainable from x is not used: each stage has its own; set stages.0.trainable",
+    ),
+}  # fmt: skip
+USED = {
+    "defaults": {"stages": [{"epochs": 2, "lr": 0.1, "optimizer": "sgd", "early_stopping": 3}]},
+    "what the first stage leaves out": {"epochs": 1, "lr": 0.5, "stages": [{"optimizer": "sgd"}, {"epochs": 2}]},
+    "the same": {"epochs": 2, "stages": [{"epochs": 2}]},
+    "a rate under another schedule": {"lr": 0.5, "stages": [{"lr": {"schedule": "cosine"}}]},
+}
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_a_setting_that_no_stage_uses_is_remarked_upon_but_not_in_what_was_in_force(case):
+    settings, words = UNUSED[case]
+    spec = load_spec({"data": "digits"}, settings).spec
+    (finding,) = spec_remarks(spec)
+    assert finding.code == "unused_setting"
+    assert words in finding.message
+    again = load_spec(read_text(spec_yaml(spec.completed())).value).spec
+    assert spec_remarks(again) == spec_remarks(spec.completed()) == []
+    assert again.completed() == spec.completed()
+
+
+@pytest.mark.parametrize("case", USED)
+def test_a_setting_that_a_stage_uses_or_nobody_wrote_is_not_remarked_upon(case):
+    assert spec_remarks(load_spec({"data": "digits"} | USED[case]).spec) == []
 
 
 def test_the_modes_of_all_backbones_are_those_of_keras():

@@ -1,5 +1,7 @@
 """The published figures of a spec: how people write them, and what they agree within."""
 
+import json
+
 import pytest
 
 from imgcls.errors import SpecError
@@ -62,12 +64,17 @@ def test_a_resolved_spec_reads_back_and_shows_only_what_was_published():
         ("{acuracy: 0.8}", "reported.acuracy  unknown key; did you mean accuracy?"),
         ("{accuracy: {meen: 0.8}}", "reported.accuracy.meen  unknown key; did you mean mean?"),
         ("{accuracy: high}", "reported.accuracy  got 'high'; a number, or a mapping such as"),
-        ("{accuracy: {}}", "a figure has either a value or a mean"),
+        ("{accuracy: {}}", "reported.accuracy  a figure needs a mean or a value"),
+        ("{accuracy: {sd: 1}}", "reported.accuracy  a figure needs a mean or a value"),
         ("{accuracy: {value: 0.8, mean: 0.8}}", "a figure has either a value or a mean"),
         ("{accuracy: {value: 0.8, sd: 0.1}}", "reported.accuracy.sd  sd, min and max go with a mean"),
         ("{per_class: {cat: {recal: 0.8}}}", "reported.per_class.cat.recal  unknown key; did you mean recall?"),
         ("{per_class: {cat: 0.8}}", "reported.per_class.cat  got 0.8; a mapping such as {recall: 0.9} is accepted"),
         ("{confusion_matrix: [[1, 2]]}", "a confusion matrix has as many columns as rows"),
+        ("{accuracy: 84.3}", "reported.accuracy  got 84.3; a number from 0 to 1 is accepted: write 0.843 for 84.3 %"),
+        ("{val_accuracy: {mean: 0.8, max: 82}}", "reported.val_accuracy.max  got 82; a number from 0 to 1"),
+        ("{mcc: -1.2}", "reported.mcc  got -1.2; a number from -1 to 1 is accepted"),
+        ('{per_class: {"0": {recall: 79}}}', "reported.per_class.0.recall  got 79; a number from 0 to 1"),
         ("{confusion_matrix: [[0.5]]}", "reported.confusion_matrix.0  got [0.5]; a list of whole numbers"),
     ],
 )
@@ -75,3 +82,26 @@ def test_a_slip_in_the_figures_is_named(block, message):
     with pytest.raises(SpecError) as raised:
         reported(block)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("block", ["{loss: 84.3, mcc: -1, accuracy: 1, ece: 0, seconds: 593}", "null"])
+def test_what_figures_can_be_is_accepted(block):
+    load(f"data: digits\nreported: {block}")
+
+
+def test_a_figure_of_an_override_is_shown_at_its_own_key():
+    with pytest.raises(SpecError, match=r"-s  reported\.accuracy  a figure needs a mean"):
+        load_spec({"data": "digits"}, {"reported": {"accuracy": {"sd": 1}}})
+
+
+def test_validate_tells_which_published_figures_cannot_be_true(tmp_path):
+    from typer.testing import CliRunner
+
+    from imgcls_cli.app import app
+
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: digits\nreported: {accuracy: 0.66913, n: 10000}\n")
+    result = CliRunner().invoke(app, ["validate", str(path)])
+    assert (result.exit_code, result.stderr) == (0, "warning: accuracy: .66913 is no fraction of 10,000 images\n")
+    (warning,) = json.loads(CliRunner().invoke(app, ["validate", str(path), "--json"]).stdout)["warnings"]
+    assert warning["code"] == "reported_impossible"

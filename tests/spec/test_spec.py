@@ -268,6 +268,23 @@ def test_a_path_in_an_override_is_relative_to_where_the_user_is(tmp_path, monkey
     assert load_spec(file, {"data": str(tmp_path)}).spec.data.path == str(tmp_path)
 
 
+@pytest.mark.parametrize(("word", "weights"), [("Imagenet", "imagenet"), ("None", "none"), ("./None", "./None")])
+def test_the_words_for_weights_may_be_capitalised(word, weights, tmp_path):
+    text = f"data: digits\narchitecture: {{backbone: resnet50, weights: {word}}}"
+    architecture = load(
+        text, tmp_path, {"architecture.weights": word} if word == "Imagenet" else None
+    ).spec.architecture
+    assert architecture.weights == weights
+    assert architecture.batch_norm == ("train" if weights == "none" else "frozen")
+
+
+def test_grey_images_go_with_a_weights_file_which_may_be_of_grey_images():
+    spec = {"data": "digits", "color": "grayscale", "architecture": {"backbone": "mobilenet", "weights": "grey.h5"}}
+    assert load_spec(spec).spec.completed().color == "grayscale"
+    with pytest.raises(SpecError, match="color  ImageNet weights are of colour images"):
+        load_spec(spec, {"architecture.weights": "ImageNet"})
+
+
 def test_batch_norm_follows_the_batches_where_there_are_no_statistics_to_keep():
     def norm(**settings):
         return load_spec({"data": "digits", "architecture": {"backbone": "resnet50"} | settings}).spec.architecture
