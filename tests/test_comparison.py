@@ -81,7 +81,8 @@ def test_stages_that_are_not_as_many_are_a_line_each(tmp_path):
     first = "2 epochs, adam at 0.001 constant, trainable none"
     assert found == {
         "stages.0": (first, first, None),
-        "stages.1": (None, "3 epochs, sgd at 0.001 constant, trainable none", None),
+        "stages.1": (None, "3 epochs, sgd at 0.01 constant, trainable none", None),
+        "epochs": (2, 2, 10),  # at the top stands what the first stage does
     }
 
 

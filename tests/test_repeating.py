@@ -4,27 +4,48 @@ import json
 import statistics
 
 import pytest
+from photos import make_color_photos
 
 import imgcls
 from imgcls import DataError, DegenerateError, RunError, runs
 
+SETTINGS = {
+    "resolution": [12, 16],
+    "architecture": [{"conv": 2}, "global_average_pool"],
+    "lr": 0.005,
+    "batch": 8,
+    "epochs": 1,
+    "seed": 7,
+}
+
 
 @pytest.fixture
 def spec(color_photos):
-    return {
-        "data": str(color_photos),
-        "resolution": [12, 16],
-        "architecture": [{"conv": 2}, "global_average_pool"],
-        "lr": 0.005,
-        "batch": 8,
-        "epochs": 2,
-        "seed": 7,
-        "repeats": 3,
-    }
+    return SETTINGS | {"data": str(color_photos), "repeats": 3}
 
 
-def test_repeats_are_runs_in_one_folder_with_seeds_that_follow(spec, tmp_path):
-    group = imgcls.train(spec, runs_dir=tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("repeats")
+
+
+@pytest.fixture(scope="module")
+def train(folder):
+    photos = make_color_photos(folder / "photos")
+
+    def train(**overrides):
+        return imgcls.train(SETTINGS | {"data": str(photos)}, overrides, runs_dir=folder, cache_dir=folder / "cache")
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def group(train):
+    reported = {"repeats": 3, "accuracy": {"mean": 0.9, "sd": 0.01, "max": 0.99}, "epochs_run": 2}
+    return train(repeats=3, reported=reported)
+
+
+def test_repeats_are_runs_in_one_folder_with_seeds_that_follow(group):
     assert group.status.state == "completed"
     assert [run.name for run in group.members] == ["repeat-1", "repeat-2", "repeat-3"]
     assert [run.environment["seed"] for run in group.members] == [7, 8, 9]
@@ -35,8 +56,7 @@ def test_repeats_are_runs_in_one_folder_with_seeds_that_follow(spec, tmp_path):
     assert len({run.metrics["loss"] for run in group.members}) == 3
 
 
-def test_the_summary_is_that_of_the_runs(spec, tmp_path):
-    group = imgcls.train(spec, runs_dir=tmp_path)
+def test_the_summary_is_that_of_the_runs(group):
     losses = [run.metrics["loss"] for run in group.members]
     summary = group.repeats["summary"]
     assert summary["loss"] == {
@@ -45,17 +65,43 @@ def test_the_summary_is_that_of_the_runs(spec, tmp_path):
         "min": min(losses),
         "max": max(losses),
     }
-    assert summary["epochs_run"] == {"mean": 2.0, "sd": 0.0, "min": 2.0, "max": 2.0}
+    assert summary["epochs_run"] == {"mean": 1.0, "sd": 0.0, "min": 1.0, "max": 1.0}
     assert group.repeats["finished"] == 3
     rows = (group.folder / "repeats.csv").read_text().splitlines()
     assert rows[0].startswith("folder,seed,state,accuracy,")
     assert len(rows) == 4
 
 
-def test_a_repeat_is_the_run_of_its_seed(spec, tmp_path):
-    group = imgcls.train(spec, runs_dir=tmp_path)
-    alone = imgcls.train(spec, {"seed": 8, "repeats": 1}, runs_dir=tmp_path)
-    assert group.members[1].metrics == alone.metrics
+def test_a_repeat_is_the_run_of_its_seed(group, train):
+    assert group.members[1].metrics == train(seed=8).metrics
+
+
+def test_the_spec_of_a_repeat_says_what_its_file_does_not(group):
+    first, second = (run.path(runs.SPEC).read_text().splitlines()[0] for run in group.members[:2])
+    assert first.startswith("# Trained with repeats: 3, reported: {")
+    assert first.endswith("resolved.yaml has every value that was in force.")
+    assert "seed: 8" in second
+
+
+def test_a_folder_of_repeats_says_that_its_members_have_the_results(group):
+    with pytest.raises(DataError, match="folder of repeats, each of them"):
+        _ = group.metrics
+
+
+def test_repeats_are_measured_again_one_at_a_time(group, folder):
+    with pytest.raises(DataError, match=r"folder of 3 repeats; name one: .*repeat-1"):
+        imgcls.evaluate(group)
+    again = imgcls.evaluate(group.members[0], cache_dir=folder / "cache").metrics
+    assert again["accuracy"] == group.members[0].metrics["accuracy"]
+    assert json.loads(group.path("repeats.json").read_text())["split"] == "test"
+
+
+def test_published_means_are_held_against_the_mean(group):
+    (row,) = [row for row in group.repeats["reported"] if row["figure"] == "accuracy"]
+    assert row["measured"] == pytest.approx(group.repeats["summary"]["accuracy"]["mean"])
+    assert row["measured_sd"] == pytest.approx(group.repeats["summary"]["accuracy"]["sd"])
+    assert "reported_impossible" in {warning["code"] for warning in group.repeats["warnings"]}
+    assert all("reported" not in run.metrics for run in group.members)
 
 
 def test_a_repeat_that_fails_does_not_stop_the_others(spec, tmp_path):
@@ -117,29 +163,12 @@ def test_the_repeat_that_runs_or_was_interrupted_is_told_from_those_not_begun(sp
     assert group.repeats["runs"][1]["message"] == "by the user"
 
 
-def test_published_means_are_held_against_the_mean(spec, tmp_path):
-    reported = {"repeats": 3, "accuracy": {"mean": 0.9, "sd": 0.01, "max": 0.99}, "epochs_run": 2}
-    group = imgcls.train(spec, {"reported": reported}, runs_dir=tmp_path)
-    (row,) = [row for row in group.repeats["reported"] if row["figure"] == "accuracy"]
-    assert row["measured"] == pytest.approx(group.repeats["summary"]["accuracy"]["mean"])
-    assert "reported_impossible" in {warning["code"] for warning in group.repeats["warnings"]}
-    assert all("reported" not in run.metrics for run in group.members)
-
-
 def test_what_is_remarkable_of_a_result_is_told_once_with_how_often(spec, tmp_path):
     with pytest.raises(DegenerateError):
         imgcls.train(spec, {"lr": 1e-12}, runs_dir=tmp_path, strict=True)
     (group,) = imgcls.list_runs(tmp_path)
     found = {warning["code"]: warning["message"] for warning in group.repeats["warnings"]}
     assert found["not_better_than_majority"].startswith("in 2 of 3 repeats, for instance: accuracy 0.333")
-
-
-def test_repeats_are_measured_again_one_at_a_time(spec, tmp_path):
-    group = imgcls.train(spec, {"repeats": 2, "epochs": 1}, runs_dir=tmp_path)
-    with pytest.raises(DataError, match=r"folder of 2 repeats; name one: .*repeat-1"):
-        imgcls.evaluate(group)
-    assert imgcls.evaluate(group.members[0]).metrics["accuracy"] == group.members[0].metrics["accuracy"]
-    assert json.loads(group.path("repeats.json").read_text())["split"] == "test"
 
 
 def test_a_repeat_leaves_nothing_of_its_network_in_memory(spec, tmp_path):
@@ -159,19 +188,3 @@ def test_a_repeat_leaves_nothing_of_its_network_in_memory(spec, tmp_path):
 
     imgcls.train(spec, {"repeats": 4, "epochs": 1}, runs_dir=tmp_path, observer=Counting())
     assert seen[2] == seen[3]
-
-
-def test_the_spec_of_a_repeat_says_what_its_file_does_not(spec, tmp_path):
-    group = imgcls.train(spec, {"repeats": 2, "lr": 0.01, "epochs": 1}, runs_dir=tmp_path)
-    first, second = (run.path(runs.SPEC).read_text().splitlines()[0] for run in group.members)
-    assert (
-        first
-        == "# Trained with repeats: 2, lr: 0.01, epochs: 1 over this; resolved.yaml has every value that was in force."
-    )
-    assert "seed: 8" in second
-
-
-def test_a_folder_of_repeats_says_that_its_members_have_the_results(spec, tmp_path):
-    group = imgcls.train(spec, {"repeats": 2, "epochs": 1}, runs_dir=tmp_path)
-    with pytest.raises(DataError, match="folder of repeats, each of them"):
-        _ = group.metrics

@@ -44,5 +44,5 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
         for phase in spec.phases if spec.stages else ():
             set_trainable(network, phase.architecture)
             stages.append(summarize(network).trainable_params)
-        set_trainable(network, spec.phases[0].architecture)
+        set_trainable(network, spec.phases[0].architecture)  # as the training begins
         return replace(summarize(network), stage_trainable_params=tuple(stages))

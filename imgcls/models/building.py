@@ -42,9 +42,9 @@ def build_network(spec: Spec, shape: tuple[int, int, int], classes: int, pixels:
             classes, activation="softmax", kernel_initializer=start, dtype="float32", name="output"
         )
         network = keras.Model(image, output(tensor), name="network")
-        set_trainable(network, spec.architecture)
-        for index, phase in reversed([*enumerate(spec.phases if spec.stages else ())]):  # ends as the first begins
-            set_trainable(network, phase.architecture, place=f"stages.{index}.trainable")
+        for index, phase in reversed([*enumerate(spec.phases)]):  # ends as the first begins
+            place = f"stages.{index}.trainable" if spec.stages else "architecture.trainable"
+            set_trainable(network, phase.architecture, place=place)
         return network
     finally:
         keras.config.set_dtype_policy("float32")
