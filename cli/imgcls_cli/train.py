@@ -25,7 +25,7 @@ def train(  # noqa: PLR0917 - an argument an option
 ) -> None:
     """Train the network of a spec, evaluate it once on the held-out images, and write a run folder.
 
-    The last line of stdout is the folder's path.
+    The last line of stdout is the folder's path. With --repeats it holds a run folder for each seed, and a summary.
 
     Example: imgcls train configs/quickstart.yaml -s lr=1e-3 -s epochs=20
     """
@@ -36,6 +36,7 @@ def train(  # noqa: PLR0917 - an argument an option
     options = {"name": name, "seed": seed, "repeats": repeats, "device": device}
     end_on_signals()
     with TerminalObserver(err) as observer:
+        from imgcls.errors import RunError
         from imgcls.experiment import refuse_degenerate
         from imgcls.experiment import train as train_spec
         from imgcls.spec import parse_overrides
@@ -43,7 +44,12 @@ def train(  # noqa: PLR0917 - an argument an option
 
         overrides = parse_overrides(settings or [])
         overrides |= {key: value for key, value in options.items() if value is not None}
-        run = train_spec(spec, overrides, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)
+        try:
+            run = train_spec(spec, overrides, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)
+        except RunError:
+            if observer.group is not None:  # the other repeats have a result
+                print_summary(observer.group[0], out)
+            raise
     print_summary(run, out)
     emit(str(run.folder))
     if strict:

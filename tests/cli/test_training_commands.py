@@ -55,6 +55,19 @@ def test_options_of_train_are_values_of_the_spec(imgcls, tmp_path):
     assert (run.settings["seed"], run.settings["device"]) == (3, "cpu")
 
 
+def test_repeats_end_with_their_table_also_where_one_fails(imgcls, tmp_path):
+    done = imgcls("train", QUICKSTART, *TINY, "--repeats", "2", "--runs-dir", tmp_path)
+    group = Run(done.out.splitlines()[-1])
+    assert [run.settings["seed"] for run in group.members] == [0, 1]
+    assert " sd " in done.out
+
+    failing = ["-s", "optimizer.name=sgd", "-s", "lr=1e38", "-s", "optimizer.weight_decay=1.0"]
+    failed = imgcls("train", QUICKSTART, *TINY, *failing, "--repeats", "2", "--runs-dir", tmp_path)
+    assert failed.code == 1
+    assert "2 of 2 repeats failed" in failed.err
+    assert "failed" in failed.out
+
+
 def test_evaluate_prints_the_stored_figures_and_writes_them_where_told(imgcls, tmp_path):
     folder = imgcls("train", QUICKSTART, *TINY, "--runs-dir", tmp_path).out.splitlines()[-1]
     printed = json.loads(imgcls("evaluate", folder, "--json", "--out", tmp_path / "again").out)
