@@ -84,7 +84,8 @@ def train_network(
         if spec.stages:
             progress.stage(stage)
         state = _train_stage(stage, parts, state)
-        gc.collect()  # the stage's optimizer and graph are full of circles, and would stay beside the next one's
+        if spec.stages:
+            gc.collect()  # the stage's optimizer and graph are full of circles, and would stay beside the next one's
     return TrainingResult(state, parts.watcher.first_step_seconds, feed.length)
 
 
