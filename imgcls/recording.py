@@ -130,14 +130,10 @@ class HistoryRecorder:
     def epoch(self, row: EpochRow) -> None:
         self.rows.append(row)
         columns = [item.name for item in fields(row) if item.name != "stage" or self.staged]
-        values = [[_cell(getattr(each, column)) for column in columns] for each in self.rows]
+        values = [[getattr(each, column) for column in columns] for each in self.rows]
         write_csv(self.run.path(runs.HISTORY), columns, values)
         log.info("%s", ", ".join(f"{column} {getattr(row, column)}" for column in columns))
         self.observer.epoch(row)
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else value
 
 
 def save_model(run: Run, network: keras.Model) -> None:

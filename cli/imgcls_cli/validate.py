@@ -11,7 +11,6 @@ from imgcls_cli.options import Json, Set, SpecFile
 
 if TYPE_CHECKING:
     from imgcls.errors import SpecError
-    from imgcls.findings import Finding
     from imgcls.spec import LoadedSpec, Spec
 
 __all__ = ["validate"]
@@ -28,6 +27,7 @@ def validate(
     Example: imgcls validate experiment.yaml --resolved
     """
     from imgcls.errors import SpecError
+    from imgcls.evaluation.plausibility import impossible
     from imgcls.files import strict_json
     from imgcls.spec import load_spec, parse_overrides
     from imgcls.spec.origins import resolved_values
@@ -41,7 +41,7 @@ def validate(
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
-    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *_impossible_figures(loaded)]
+    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *impossible(loaded.spec.reported)]
     stages = describe_stages(loaded)
     if json:
         warnings = [asdict(remark) for remark in remarks]
@@ -100,13 +100,6 @@ def _trainable(phase: Spec) -> str:
     """Return which part of a backbone learns; nothing for another network."""
     part: Any = getattr(phase.architecture, "trainable", None)
     return "" if part is None else f", trainable {f'from {part.from_}' if hasattr(part, 'from_') else part}"
-
-
-def _impossible_figures(loaded: LoadedSpec) -> list[Finding]:
-    """Return which of the published figures cannot be true, whatever is measured."""
-    from imgcls.evaluation.plausibility import impossible
-
-    return impossible(loaded.spec.reported) if loaded.spec.reported else []
 
 
 def _problems(error: SpecError) -> list[dict[str, Any]]:

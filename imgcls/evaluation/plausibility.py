@@ -21,8 +21,10 @@ __all__ = ["IMPOSSIBLE", "impossible"]
 IMPOSSIBLE = "reported_impossible"
 
 
-def impossible(reported: ReportedSpec) -> list[Finding]:
+def impossible(reported: ReportedSpec | None) -> list[Finding]:
     """Return the published figures that no result can have, each with the bound that it breaks."""
+    if reported is None:
+        return []
     messages = [*_figures_out_of_range(reported), *_classes_out_of_range(reported)]
     if not messages:  # else the rest would only say so again
         messages = [message for check in _CHECKS for message in check(reported)]

@@ -112,12 +112,8 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
         record["majority_baseline"] = finished[0].metrics["majority_baseline"]
     if prepared.spec.reported and finished:
         record["reported"] = published_beside(prepared.spec, [result_of(run) for run in finished])
-    write_csv(group.path(runs.REPEATS_CSV), COLUMNS, [[_cell(row.get(name)) for name in COLUMNS] for row in rows])
+    write_csv(group.path(runs.REPEATS_CSV), COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
     write_json(group.path(runs.REPEATS_JSON), record)
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else value
 
 
 def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str]]:

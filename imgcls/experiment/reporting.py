@@ -6,18 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgcls.findings import Finding
 from imgcls.runs import Run
 from imgcls.spec import Spec
 
-__all__ = ["impossible_figures", "published_beside", "result_of"]
-
-
-def impossible_figures(spec: Spec) -> list[Finding]:
-    """Return which of the published figures of a spec cannot be true."""
-    from imgcls.evaluation.plausibility import impossible
-
-    return impossible(spec.reported) if spec.reported else []
+__all__ = ["published_beside", "result_of"]
 
 
 def published_beside(spec: Spec, results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], float]]) -> list[Any]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from imgcls import backend
 from imgcls.errors import DegenerateError
+from imgcls.evaluation.plausibility import impossible
 from imgcls.experiment.measuring import unchanged_classes
 from imgcls.experiment.preparing import prepare
 from imgcls.experiment.repeating import run_repeats
-from imgcls.experiment.reporting import impossible_figures
 from imgcls.experiment.running import run_once
 from imgcls.observer import Observer
 from imgcls.recording import Clock
@@ -55,7 +55,7 @@ def train(
     clock = Clock()
     loaded = load_spec(spec, overrides)
     check_writable(Path(runs_dir))
-    observer.remarked([*spec_remarks(loaded.spec), *impossible_figures(loaded.spec)])
+    observer.remarked([*spec_remarks(loaded.spec), *impossible(loaded.spec.reported)])
     with backend.memory_is_told():
         prepared = prepare(loaded, cache_dir, observer, clock)
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))

@@ -9,8 +9,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     Strict,
+    Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -32,6 +34,7 @@ __all__ = [
     "mapping",
     "shorthand",
     "shown",
+    "word_or_settings",
 ]
 
 MAX_SHOWN = 60  # characters
@@ -80,6 +83,15 @@ def _mapping_from(expand: Callable[[Any], Any], accepted: str, *, optional: bool
         raise PydanticCustomError("accepts", "{accepted} is accepted", {"accepted": accepted})
 
     return check
+
+
+def word_or_settings(words: Any, settings: type[Record], expand: Callable[[Any], Any], short: Any) -> Any:
+    """Return a type that is one of ``words`` or a record; ``expand`` turns the names in ``short`` into the latter."""
+    return Annotated[
+        Annotated[words, Tag("<word>")] | Annotated[settings, Tag("<settings>")],
+        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<settings>"),
+        BeforeValidator(expand, json_schema_input_type=words | short | settings),
+    ]
 
 
 def shown(value: Any) -> str:

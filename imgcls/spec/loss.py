@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
-from imgcls.spec.fields import NonNegative, Positive, Record, fault, shown
+from imgcls.spec.fields import NonNegative, Positive, Record, fault, shown, word_or_settings
 
 __all__ = ["AnyLoss", "FocalSpec", "expand_loss"]
 
@@ -50,8 +50,4 @@ def expand_loss(value: Any) -> Any:
 if TYPE_CHECKING:
     AnyLoss = str | FocalSpec
 else:
-    AnyLoss = Annotated[
-        Annotated[Plain, Tag("<word>")] | Annotated[FocalSpec, Tag("<settings>")],
-        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<settings>"),
-        BeforeValidator(expand_loss, json_schema_input_type=Plain | FocalName | FocalSpec),
-    ]
+    AnyLoss = word_or_settings(Plain, FocalSpec, expand_loss, FocalName)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 from imgcls.errors import nearest
-from imgcls.spec.fields import Positive, Record, fault, shown
+from imgcls.spec.fields import Positive, Record, fault, shown, word_or_settings
 
 __all__ = ["AnyNormalization", "ZcaSpec", "expand_normalize"]
 
@@ -44,8 +43,4 @@ def expand_normalize(value: Any) -> Any:
 if TYPE_CHECKING:
     AnyNormalization = str | ZcaSpec
 else:
-    AnyNormalization = Annotated[
-        Annotated[Plain, Tag("<word>")] | Annotated[ZcaSpec, Tag("<settings>")],
-        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<settings>"),
-        BeforeValidator(expand_normalize, json_schema_input_type=Plain | Literal["zca"] | ZcaSpec),
-    ]
+    AnyNormalization = word_or_settings(Plain, ZcaSpec, expand_normalize, Literal["zca"])

@@ -102,11 +102,11 @@ def test_a_base_may_extend_another_and_overrides_come_last(write):
 
 
 def test_paths_of_a_base_are_relative_to_the_base(write, tmp_path):
-    write("shared/base.yaml", BASE)
-    loaded = load_spec(write("report/one/top.yaml", "extends: ../../shared/base.yaml"))
-    assert (loaded.base / loaded.spec.data.path).resolve() == tmp_path / "shared" / "photos"
+    write("common/base.yaml", BASE)
+    loaded = load_spec(write("report/one/top.yaml", "extends: ../../common/base.yaml"))
+    assert (loaded.base / loaded.spec.data.path).resolve() == tmp_path / "common" / "photos"
     weights = loaded.base / loaded.spec.architecture.weights
-    assert weights.resolve() == tmp_path / "shared" / "weights" / "mobilenet.weights.h5"
+    assert weights.resolve() == tmp_path / "common" / "weights" / "mobilenet.weights.h5"
 
 
 def test_paths_hold_through_a_link(write, tmp_path):
@@ -198,8 +198,8 @@ def test_every_value_knows_the_file_it_came_from(write):
 
 
 def test_the_text_holds_alone_and_says_what_it_was_merged_from(write, tmp_path):
-    base = write("shared/base.yaml", BASE)
-    top = write("top.yaml", "# What it is.\n#   imgcls train top.yaml\nextends: shared/base.yaml\nepochs: 7\n# end\n")
+    base = write("common/base.yaml", BASE)
+    top = write("top.yaml", "# What it is.\n#   imgcls train top.yaml\nextends: common/base.yaml\nepochs: 7\n# end\n")
     loaded = load_spec(top)
     comments = [line for line in loaded.text.splitlines() if line.startswith("#")]
     assert comments == ["# What it is.", "#   imgcls train top.yaml", f"# Merged from {top} over {base}"]
