@@ -56,6 +56,9 @@ class Observer:
     def stage(self, stage: Stage) -> None:
         """A stage of the training begins; not told where there are none."""
 
+    def freezing(self, done: int, total: int) -> None:
+        """So many images have passed the frozen layers, once for all epochs."""
+
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         """A training step is done; loss and accuracy are the epoch's means so far."""
 

@@ -43,6 +43,8 @@ __all__ = [
 
 log = logging.getLogger("imgcls")
 
+_WORTH_A_PEAK_S = 20.0  # of training; measuring the peak takes up to a second
+
 
 @contextmanager
 def recorded(run: Run) -> Iterator[None]:
@@ -74,13 +76,15 @@ def recorded(run: Run) -> Iterator[None]:
         handler.close()
 
 
-def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device) -> None:
+def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device, precision_reason: str) -> None:
     """Write what a run or its repeats start from, before the first epoch."""
     write_text(run.path(runs.SPEC), _told_apart(loaded, spec) + loaded.text)
     write_text(run.path(runs.RESOLVED), spec_yaml(spec))
-    environment = describe_environment(device, precision=spec.precision, seed=spec.seed, base=loaded.base)
+    environment = describe_environment(
+        device, precision=spec.precision, precision_reason=precision_reason, seed=spec.seed, base=loaded.base
+    )
     write_json(run.path(runs.ENVIRONMENT), environment)
-    log.info("device: %s", device.name)
+    log.info("device: %s; %s", device.name, precision_reason or spec.precision)
 
 
 def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:
@@ -185,21 +189,37 @@ def _agree(run: Run, metrics: dict[str, Any]) -> None:
         raise ConsistencyError(f"the files of the result do not agree on the hits ({hits}): no result is written")
 
 
-def write_timings(run: Run, clock: Clock, result: TrainingResult) -> None:
-    """Write where the seconds went; ``compile`` is building the network and tracing its first step."""
-    train_seconds = result.state.train_seconds
-    later = train_seconds[1:] or train_seconds  # the first epoch includes tracing
+def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str) -> None:
+    """Write where the seconds went.
+
+    ``compile`` is building the network and tracing its first step, ``features`` what frozen layers make of the images.
+    """
     phases = dict(clock.phases)
     phases["compile"] = phases.pop("build") + result.compile_seconds
-    phases["train"] -= result.compile_seconds
+    if result.features_seconds:
+        phases["features"] = result.features_seconds
+    phases["train"] -= result.compile_seconds + result.features_seconds
     timings = {
         "total": clock.total(),
         "phases": phases,
         "epoch_seconds": [row.seconds for row in result.state.history],
-        "train_epoch_seconds": list(train_seconds),
-        "images_per_second": result.images_per_epoch / float(np.median(later)),
+        "train_epoch_seconds": list(result.state.train_seconds),
+        **_speed(result, precision),
     }
     write_json(run.path(runs.TIMINGS), timings)
+
+
+def _speed(result: TrainingResult, precision: str) -> dict[str, float]:
+    """Return how fast the last stage trained, and of a longer training what share of the machine's peak that is."""
+    seconds = result.state.train_seconds[result.state.stages[-1].first_epoch - 1 :]
+    images_per_second = result.images_per_epoch / float(np.median(seconds[1:] or seconds))  # the first one traces
+    speed = {"images_per_second": images_per_second}
+    if sum(seconds) < _WORTH_A_PEAK_S:
+        return speed
+    from imgcls.training.peak import peak_flops_per_second
+
+    reached, peak = result.flops * images_per_second, peak_flops_per_second(precision)
+    return speed | {"flops_per_second": reached, "peak_flops_per_second": peak, "share_of_peak": reached / peak}
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:

@@ -170,19 +170,19 @@ def test_stages_make_one_history_with_a_rate_and_an_optimizer_each(spec, tmp_pat
 def test_a_stage_begins_with_the_best_weights_of_the_one_before_and_a_rule_that_has_seen_nothing(
     spec, tmp_path, monkeypatch
 ):
-    from imgcls.experiment import running
+    from imgcls.evaluation import prediction
 
     found = iter([0.1, 0.9, 0.2, 0.3, 0.25, 0.2])  # validation accuracies; each stage has its own best
     weights = []
 
-    def watched(spec, network, dataset, split):
+    def watched(spec, network, *part):
+        if (accuracy := next(found, None)) is None:
+            return real(spec, network, *part)
         weights.append(network.get_weights())
-        return type("Seen", (), {"loss": 1.0, "accuracy": next(found)})
+        return type("Seen", (), {"loss": 1.0, "accuracy": accuracy})
 
-    real = running.predict_part
-    monkeypatch.setattr(
-        running, "predict_part", lambda *parts: watched(*parts) if parts[-1] == "validation" else real(*parts)
-    )
+    real = prediction.predict_images
+    monkeypatch.setattr(prediction, "predict_images", watched)
     rule = {"monitor": "val_accuracy", "patience": 2}
     stages = [{"epochs": 3, "early_stopping": rule}, {"epochs": 9, "lr": 1e-12}]
     run = imgcls.train(spec, {"stages": stages}, runs_dir=tmp_path)

@@ -138,6 +138,14 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.say(f"stage     {stage.stage}: up to {count}, {stage.spec.optimizer.name}, {learning}")
         self.say(_HEADER)
 
+    def freezing(self, done: int, total: int) -> None:
+        raise_received()
+        if self.task is None:
+            self.say(f"{total:,} images pass the frozen layers, once")
+        self._advance("frozen layers", done, total)
+        if done == total:
+            self._clear()
+
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         raise_received()
         self._advance(f"epoch {epoch}", step, steps, f"loss {_loss(loss)} acc {accuracy:.4f}")

@@ -76,7 +76,8 @@ def draw(
         ``patch`` (n, 4), boxes [top, left, bottom, right] in pixels; ``blend`` (n,), the image's own share;
         ``changed`` (n,), 1 or 0.
     """
-    table = uniforms(seed, f"augmentation/{epoch}", indices, len(_COLUMNS))
+    view = epoch if spec.views is None else (epoch - 1) % spec.views + 1
+    table = uniforms(seed, f"augmentation/{view}", indices, len(_COLUMNS))
     chance = dict(zip(_COLUMNS, table.T, strict=True))
     is_changed = np.ones(len(indices), np.bool_) if changed is None else changed
     makers: dict[str, Callable[[], NDArray[Any]]] = {

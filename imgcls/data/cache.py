@@ -21,7 +21,7 @@ META = "meta.json"
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One prepared data set, as ``imgcls cache`` shows it; times are seconds since 1970."""
+    """One prepared data set, or its features, as ``imgcls cache`` shows it; times are seconds since 1970."""
 
     key: str
     source: str
@@ -48,6 +48,7 @@ class Cache:
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or default_cache_root()).absolute()
         self.prepared = self.root / "prepared"
+        self.choices = self.root / "precision"  # what was measured of networks on this machine, a small file each
 
     def folder(self, key: str) -> Path:
         """Return where the data set ``key`` lies, or would lie."""
@@ -92,7 +93,9 @@ class Cache:
         return sorted((entry for entry in entries if entry), key=lambda entry: -entry.last_used)
 
     def clear(self, keys: Collection[str] | None = None) -> int:
-        """Remove data sets, all or those of ``keys``, what killed runs left and unused locks; return the bytes freed.
+        """Remove data sets, all or those of ``keys``, and what killed runs left; return the bytes freed.
+
+        All of them includes what was measured of this machine.
 
         What is being built at the moment stays. A run that reads a removed data set keeps it until it ends.
         """
@@ -103,6 +106,8 @@ class Cache:
                     freed += remove_folder(folder)
         freed += self.sweep()
         self._remove_locks()
+        if keys is None:
+            freed += remove_folder(self.choices)
         return freed
 
     def sweep(self, held: str = "") -> int:
@@ -134,17 +139,18 @@ class Cache:
     def _entry(self, folder: Path) -> CacheEntry | None:
         try:
             meta = json.loads((folder / META).read_text(encoding="utf-8"))
+            height, width = meta.get("resolution", meta["shape"])[:2]  # the shape of features is another
             return CacheEntry(
                 key=folder.name,
                 source=str(meta["source"]),
                 images=int(meta["images"]),
-                resolution=(int(meta["shape"][0]), int(meta["shape"][1])),
+                resolution=(int(height), int(width)),
                 color=str(meta["color"]),
                 size_bytes=_size(folder),
                 created=float(meta["created"]),
                 last_used=(folder / META).stat().st_mtime,
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Something stands there that this version cannot read; it still takes space and can be cleared.
             return CacheEntry(folder.name, "unreadable", 0, (0, 0), "", _size(folder), 0.0, 0.0)
 

@@ -1,8 +1,8 @@
-"""Prepared images on disk: written once, and read by every run.
+"""Prepared images on disk, or what a network makes of them: written once, and read by every run.
 
-``<root>/prepared/<key>/`` holds ``images.npy`` (uint8), ``index.npz`` (what each row is) and ``meta.json``. It is built
-in a hidden folder beside it, under a lock of the operating system that a killed process cannot leave behind, and
-renamed when everything is on the disk.
+``<root>/prepared/<key>/`` holds ``images.npy`` (uint8, or float32 features), ``index.npz`` (what each row is) and
+``meta.json``. It is built in a hidden folder beside it, under a lock of the operating system that a killed process
+cannot leave behind, and renamed when everything is on the disk.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from imgcls.data.cache import META, Cache, remove_folder
 from imgcls.wording import size
 
-__all__ = ["FORMAT_VERSION", "Index", "Prepared", "build", "open_prepared"]
+__all__ = ["FEATURE", "FORMAT_VERSION", "PIXEL", "Index", "Prepared", "build", "open_prepared"]
 
 FORMAT_VERSION = 1
-PIXEL = np.dtype(np.uint8)  # the one place that says what a stored pixel is
+PIXEL, FEATURE = np.dtype(np.uint8), np.dtype(np.float32)  # what is stored of an image
 IMAGES, INDEX = "images.npy", "index.npz"
 SPARE_BYTES = 1_000_000  # for the index, the folder and the file system's own use
 
@@ -39,12 +39,12 @@ class Prepared:
     """An opened store.
 
     Attributes:
-        images: uint8 (n, height, width, channels), memory-mapped, read-only.
+        images: uint8 (n, height, width, channels), or float32 (n, ...) features; memory-mapped, read-only.
         rows: int64 (n,), the row of each image in the listing that was prepared.
         meta: what ``meta.json`` holds.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int32]
     sha256: NDArray[np.uint8]
     rows: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Prepared:
     meta: Mapping[str, Any]
 
 
-def open_prepared(cache: Cache, key: str) -> Prepared | None:
+def open_prepared(cache: Cache, key: str, dtype: np.dtype[Any] = PIXEL) -> Prepared | None:
     """Open a store, or return None if there is none that is whole."""
     folder = cache.folder(key)
     try:
@@ -72,7 +72,7 @@ def open_prepared(cache: Cache, key: str) -> Prepared | None:
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    if images.shape != (len(opened.rows), *meta["shape"]) or images.dtype != PIXEL:
+    if images.shape != (len(opened.rows), *meta["shape"]) or images.dtype != dtype:
         return None
     if not len(opened.labels) == len(opened.sha256) == len(opened.paths) == len(images):
         return None
@@ -94,19 +94,20 @@ class Index:
 def build(
     cache: Cache,
     key: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     count: int,
-    blocks: Iterable[NDArray[np.uint8]],
+    blocks: Iterable[NDArray[Any]],
     finish: Callable[[], tuple[Index, dict[str, Any]]],
+    dtype: np.dtype[Any] = PIXEL,
 ) -> None:
     """Write a store; the caller holds its lock.
 
     Args:
         cache: its owner.
         key: names the store.
-        shape: height, width, channels.
+        shape: of one image: height, width, channels; or of its features.
         count: images at most; broken ones may be missing from ``blocks``.
-        blocks: uint8 (m, height, width, channels), one after the other.
+        blocks: (m, *shape) of ``dtype``, one after the other.
         finish: called after the last block, returns the ``Index`` and the entries of ``meta.json``.
 
     Raises:
@@ -114,10 +115,10 @@ def build(
     """
     cache.sweep(held=key)
     with cache.writing():
-        _check_room(cache.prepared, count * int(np.prod(shape)) * PIXEL.itemsize + SPARE_BYTES)
+        _check_room(cache.prepared, count * int(np.prod(shape)) * dtype.itemsize + SPARE_BYTES)
         folder = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".building", dir=cache.prepared))
     try:
-        written = _write_images(cache, folder / IMAGES, shape, count, blocks)
+        written = _write_images(cache, folder / IMAGES, (count, *shape), blocks, dtype)
         index, meta = finish()
         with cache.writing():
             _write_index(folder / INDEX, index)
@@ -134,7 +135,7 @@ def build(
 
 
 def _write_images(
-    cache: Cache, path: Path, shape: tuple[int, int, int], count: int, blocks: Iterable[NDArray[np.uint8]]
+    cache: Cache, path: Path, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]], dtype: np.dtype[Any]
 ) -> int:
     """Write blocks as they come; plain writes, since the dirty pages of a memory map would count as memory used."""
     written = 0
@@ -142,15 +143,16 @@ def _write_images(
         file = path.open("wb")
     with file:
         with cache.writing():
-            _write_header(file, (count, *shape))
+            _write_header(file, shape, dtype)
         start = file.tell()
         for block in blocks:
             with cache.writing():
-                file.write(np.ascontiguousarray(block).data)
+                file.write(np.ascontiguousarray(block, dtype).data)
             written += len(block)
         with cache.writing():
             file.seek(0)
-            _write_header(file, (written, *shape))  # NumPy pads headers so that the first number can change its length
+            # NumPy pads headers so that the first number can change its length
+            _write_header(file, (written, *shape[1:]), dtype)
             if file.tell() != start:
                 raise RuntimeError("the header of images.npy changed its length")
             file.flush()
@@ -158,8 +160,8 @@ def _write_images(
     return written
 
 
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(PIXEL), "fortran_order": False, "shape": shape}
+def _write_header(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 

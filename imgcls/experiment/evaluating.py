@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
 from imgcls.catalog import refuse_repeats
-from imgcls.data import Cache, Dataset, default_cache_root, load_images
+from imgcls.data import Cache, Dataset, load_images
 from imgcls.errors import DataError, RunError, SpecError
 from imgcls.experiment.measuring import measure, predict_part
 from imgcls.experiment.preparing import load_images_of
@@ -69,7 +69,10 @@ def evaluate(
         classes = tuple(stored["classes"])
         dataset, split = _load_other(spec, Path(data), classes, cache_dir, observer), "data"
     else:
-        dataset, split = load_images_of(spec, Path.cwd(), cache_dir, observer), split or stored["split"]
+        dataset, split = (
+            load_images_of(spec, Path.cwd(), Cache(Path(cache_dir) if cache_dir else None), observer),
+            split or stored["split"],
+        )
         refuse_changed(run, dataset)
     if split not in dataset.splits:
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
@@ -125,7 +128,7 @@ def _load_other(
         resolution=spec.resolution,
         color=spec.color,
         resize=spec.resize,
-        cache=Cache(Path(cache_dir) if cache_dir else default_cache_root()),
+        cache=Cache(Path(cache_dir) if cache_dir else None),
         on_bad_image=spec.data.on_bad_image,
         progress=observer.preparing,
     )

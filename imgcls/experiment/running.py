@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +53,12 @@ def run_once(
     """
     dataset, network = prepared.dataset, built.network
     with recorded(run), backend.memory_is_told():
-        write_inputs(run, prepared.loaded, spec, prepared.device)
+        write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         write_manifest(run, dataset)
         summary = _summary(network)
         observer.started(spec, run, prepared.device, summary.total_params, summary.trainable_params, built.pretrained)
         with clock("train"):
-            result = _train(run, spec, network, dataset, observer)
+            result = _train(run, prepared, spec, network, observer)
         with clock("evaluate"):
             split = held_out_part(dataset)
             observer.evaluating(split, len(dataset.splits[split]))
@@ -67,7 +66,7 @@ def run_once(
         metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
             write_results(run, metrics, dataset, predictions, result)
-        write_timings(run, clock, result)
+        write_timings(run, clock, result, spec.precision)
 
 
 def _summary(network: keras.Model) -> ModelSummary:
@@ -76,32 +75,23 @@ def _summary(network: keras.Model) -> ModelSummary:
     return summarize(network)
 
 
-def _train(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, observer: Observer) -> TrainingResult:
-    from imgcls.augmentation.applying import augmenting_model
-    from imgcls.training.feed import TrainingFeed
+def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, observer: Observer) -> TrainingResult:
+    from imgcls.evaluation.prediction import predict_images
+    from imgcls.training.assembling import Assembler
     from imgcls.training.loop import DivergedError, train_network
 
-    rows = dataset.splits["train"]
-    feed = TrainingFeed(spec, dataset.images, rows, dataset.labels[rows], len(dataset.classes))
-    trainer = augmenting_model(spec.augmentation, network, network.input_shape[1:])
+    def measure(*part: Any) -> tuple[float, float]:
+        predictions = predict_images(spec, *part)
+        return predictions.loss, predictions.accuracy
+
+    device = prepared.device
+    machine = f"{device.name}, {device.threads} threads"
+    assemble = Assembler(network, prepared.dataset, prepared.cache, machine, measure, observer.freezing)
     try:
-        return train_network(
-            spec, network, trainer, feed, _validator(spec, network, dataset), HistoryRecorder(run, observer)
-        )
+        return train_network(spec, network, assemble, HistoryRecorder(run, observer))
     except DivergedError:
         save_model(run, network)
         raise
-
-
-def _validator(spec: Spec, network: keras.Model, dataset: Dataset) -> Callable[[], tuple[float, float]] | None:
-    if "validation" not in dataset.splits:
-        return None
-
-    def validate() -> tuple[float, float]:
-        predictions = predict_part(spec, network, dataset, "validation")
-        return predictions.loss, predictions.accuracy
-
-    return validate
 
 
 def _save_and_predict(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:

@@ -2,17 +2,22 @@
 
 from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
+from imgcls.models.folding import folded
+from imgcls.models.frozen import FrozenSplit, split_frozen
 from imgcls.models.normalization import PixelStatistics, pixel_statistics
 from imgcls.models.summary import ModelSummary, summarize
 from imgcls.models.weights import PretrainedReport, load_pretrained
 
 __all__ = [
+    "FrozenSplit",
     "ModelSummary",
     "PixelStatistics",
     "PretrainedReport",
     "build_network",
+    "folded",
     "load_pretrained",
     "pixel_statistics",
     "set_trainable",
+    "split_frozen",
     "summarize",
 ]

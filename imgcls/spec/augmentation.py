@@ -50,6 +50,9 @@ class AugmentationSpec(Record):
     """Paste a box of another image, its area drawn from Beta(cutmix, cutmix) (Yun et al., 2019)."""
     classes_below: Count | None = None
     """Change only the images of classes with fewer training images than this; by default those of all classes."""
+    views: Count | None = None
+    """Change each image in only so many ways, one an epoch in turn; by default another way each epoch. What frozen
+    layers make of them is then computed once."""
 
     @property
     def mixes_labels(self) -> bool:
@@ -59,7 +62,7 @@ class AugmentationSpec(Record):
     @property
     def is_none(self) -> bool:
         """Whether training images stay as they are."""
-        return self == AugmentationSpec(fill=self.fill, classes_below=self.classes_below)
+        return self == AugmentationSpec(fill=self.fill, classes_below=self.classes_below, views=self.views)
 
 
 def expand_augmentation(value: Any) -> Any:

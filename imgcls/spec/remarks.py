@@ -77,12 +77,14 @@ def _never_learns(spec: Spec) -> Iterator[Finding]:
 
 
 def _changes_nothing(spec: Spec) -> Iterator[Finding]:
-    if spec.augmentation.classes_below is not None and spec.augmentation.is_none:
-        yield Finding(
-            "augmentation_changes_nothing",
-            "augmentation.classes_below says whose images are changed, but no change is asked for; add one, for "
-            "instance rotation: 20",
-        )
+    if not spec.augmentation.is_none:
+        return
+    for key, what in (("classes_below", "whose images are changed"), ("views", "in how many ways images are changed")):
+        if getattr(spec.augmentation, key) is not None:
+            yield Finding(
+                "augmentation_changes_nothing",
+                f"augmentation.{key} says {what}, but no change is asked for; add one, for instance rotation: 20",
+            )
 
 
 def _unused(spec: Spec) -> Iterator[Finding]:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from imgcls.augmentation import draw, draw_fields, mixed_labels
 from imgcls.spec import Spec
+from imgcls.spec.augmentation import AugmentationSpec
 from imgcls.training.losses import encode_labels
 from imgcls.training.sampling import class_weights, epoch_length, epoch_order, occurrences
 
-__all__ = ["TrainingFeed"]
+__all__ = ["TrainingFeed", "changed_images"]
 
 Batch = tuple[Any, NDArray[Any], NDArray[np.float32]]
 
@@ -30,14 +31,15 @@ class TrainingFeed:
     """The training images in the order and form that each epoch shows them.
 
     Attributes:
-        images: uint8 (n, height, width, channels), of all parts.
+        views: uint8 (n, height, width, channels), of all parts; or float32 features of them. Of several, each epoch
+            shows the next.
         rows: int, which of them are for training.
         labels: int (len(rows),).
         classes: how many.
     """
 
     spec: Spec
-    images: NDArray[np.uint8]
+    views: tuple[NDArray[Any], ...]
     rows: NDArray[np.int64]
     labels: NDArray[np.int32]
     classes: int
@@ -56,15 +58,16 @@ class TrainingFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
-        spec, shape = self.spec, self.images.shape[1:]
+        spec, images = self.spec, self.views[(epoch - 1) % len(self.views)]
+        shape = images.shape[1:]
         order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
         # a repeated image gets other changes each time, which is why it is repeated
         indices = order + len(self.labels) * occurrences(order)
-        balance, changed = self._class_weights(), self._changed()
+        balance, changed = self._class_weights(), changed_images(spec.augmentation, self.labels, self.classes)
         for start in range(0, len(order), spec.batch):
             chosen = slice(start, start + spec.batch)
             places = order[chosen]
-            inputs: Any = self.images[self.rows[places]]
+            inputs: Any = images[self.rows[places]]
             labels = encode_labels(spec, self.labels[places], self.classes)
             if not spec.augmentation.is_none:
                 drawn = draw(spec.augmentation, shape, spec.seed, epoch, indices[chosen], changed[places])
@@ -77,13 +80,6 @@ class TrainingFeed:
             return class_weights(self.labels, self.classes)
         return np.ones(self.classes, np.float32)
 
-    def _changed(self) -> NDArray[np.bool_]:
-        """Return which training images the augmentation changes: those of small classes, where it is so limited."""
-        limit = self.spec.augmentation.classes_below
-        if limit is None:
-            return np.ones(len(self.labels), np.bool_)
-        return np.bincount(self.labels, minlength=self.classes)[self.labels] < limit
-
     def dataset(self, epoch: int) -> Any:
         """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""
         self._epoch = epoch
@@ -94,8 +90,8 @@ class TrainingFeed:
     def _build(self) -> Any:
         import tensorflow as tf
 
-        shape = self.images.shape[1:]
-        image: Any = tf.TensorSpec((None, *shape), tf.uint8)
+        shape, kind = self.views[0].shape[1:], self.views[0].dtype
+        image: Any = tf.TensorSpec((None, *shape), kind)
         if not self.spec.augmentation.is_none:
             fields = draw_fields(self.spec.augmentation, shape)
             image = {"image": image} | {name: tf.TensorSpec((None, *size), tf.float32) for name, size in fields.items()}
@@ -108,3 +104,10 @@ class TrainingFeed:
         options.deterministic = True
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
         return dataset.prefetch(_AHEAD).with_options(options)
+
+
+def changed_images(augmentation: AugmentationSpec, labels: NDArray[np.int32], classes: int) -> NDArray[np.bool_]:
+    """Return which training images are changed: those of small classes, where it is so limited."""
+    if augmentation.classes_below is None:
+        return np.ones(len(labels), np.bool_)
+    return np.bincount(labels, minlength=classes)[labels] < augmentation.classes_below

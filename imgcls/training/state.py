@@ -93,13 +93,17 @@ class TrainingResult:
     """What the training did; the network has the weights of ``best_epoch``.
 
     Attributes:
-        compile_seconds: until the first step was done, most of it tracing.
-        images_per_epoch: how many were shown, which over- and undersampling change.
+        compile_seconds: until the first step of each stage was done, most of it tracing.
+        features_seconds: what computing the features of frozen layers took.
+        images_per_epoch: how many the last stage showed, which over- and undersampling change.
+        flops: of its training step, for each image.
     """
 
     state: TrainingState
     compile_seconds: float
+    features_seconds: float
     images_per_epoch: int
+    flops: int
 
     @property
     def best_epoch(self) -> int:

@@ -32,7 +32,7 @@ def applied(images, seed=0, epoch=1, indices=None, changed=None, **settings):
 
 
 def test_the_table_of_changes_is_complete():
-    assert EVERY.keys() | {"fill", "classes_below"} == AugmentationSpec.model_fields.keys()
+    assert EVERY.keys() | {"fill", "classes_below", "views"} == AugmentationSpec.model_fields.keys()
 
 
 @pytest.mark.parametrize("name", EVERY)
