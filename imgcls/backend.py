@@ -19,6 +19,8 @@ from imgcls.wording import first_line
 __all__ = ["Device", "import_quietly", "load_model", "memory_is_told", "start"]
 
 _MEMORY = "out of memory: a smaller batch, resolution or network needs less"
+_GPU_WITH_BFLOAT16 = (8, 0)  # the compute capability of NVIDIA's Ampere
+_CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # as Linux names these instructions; oneDNN uses either
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -31,12 +33,14 @@ class Device:
         name: the processor's or card's name.
         threads: of one operation; another number gives other rounding, so it is part of what makes a run repeatable.
         note: why not a GPU, where one is there and cannot be used; else empty.
+        bfloat16: whether it computes in bfloat16 by instructions of its own.
     """
 
     kind: Literal["cpu", "gpu"]
     name: str
     threads: int
     note: str = ""
+    bfloat16: bool = False
 
 
 def start(device: str = "cpu", *, threads: int | None = None) -> Device:
@@ -67,9 +71,12 @@ def start(device: str = "cpu", *, threads: int | None = None) -> Device:
         raise RunError(f"device: gpu was asked for, but {note or 'this machine has no GPU'}")
     _show_gpus(tf, found if device != "cpu" else [])
     if device != "cpu" and found:
-        name = tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU")
-        return Device("gpu", name, threads)
-    return Device("cpu", _cpu_name(), threads, note if device == "auto" else "")
+        details = tf.config.experimental.get_device_details(found[0])
+        bfloat16 = details.get("compute_capability", (0, 0)) >= _GPU_WITH_BFLOAT16
+        return Device("gpu", details.get("device_name", "GPU"), threads, bfloat16=bfloat16)
+    facts = _cpu_facts()
+    bfloat16 = not _CPU_BFLOAT16.isdisjoint(facts.get("flags", "").split())
+    return Device("cpu", _cpu_name(facts), threads, note if device == "auto" else "", bfloat16)
 
 
 def load_model(path: Path) -> Any:
@@ -144,14 +151,20 @@ def _why_no_gpu(tf: Any) -> str:
     return "the NVIDIA GPU cannot be used: CUDA's libraries are missing; pip install 'imgcls[gpu]' brings them"
 
 
-def _cpu_name() -> str:
+def _cpu_facts() -> dict[str, str]:
+    """Return what Linux tells of the first core, for instance ``model name`` and ``flags``; elsewhere nothing."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        import platform
+        return {}
+    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+def _cpu_name(facts: dict[str, str]) -> str:
+    import platform
+
+    return facts.get("model name") or platform.processor() or platform.machine() or "CPU"
 
 
 @contextmanager

@@ -16,10 +16,13 @@ __all__ = ["describe_environment"]
 _PACKAGES = ("imgcls", "tensorflow", "keras", "numpy", "pillow", "scikit-learn", "pandas", "scipy")
 
 
-def describe_environment(device: Device, *, precision: str, seed: int, base: Path) -> dict[str, Any]:
+def describe_environment(
+    device: Device, *, precision: str, precision_reason: str, seed: int, base: Path
+) -> dict[str, Any]:
     """Return what ``environment.json`` holds.
 
     Args:
+        precision_reason: why, where the spec left it open; else empty.
         base: the spec's folder, whose git commit is noted; null outside a repository.
     """
     return {
@@ -27,6 +30,7 @@ def describe_environment(device: Device, *, precision: str, seed: int, base: Pat
         "platform": platform.platform(),
         "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.note},
         "precision": precision,
+        "precision_reason": precision_reason,
         "seed": seed,
         "deterministic": True,
         "git_commit": _git(base, "rev-parse", "HEAD"),

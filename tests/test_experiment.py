@@ -291,7 +291,7 @@ def test_float16_scales_its_loss_against_underflow():
 
 def test_the_phases_of_the_timings_are_those_of_a_run(spec, tmp_path):
     timings = imgcls.train(spec, {"imbalance": "oversample"}, runs_dir=tmp_path).timings
-    assert timings["phases"].keys() == {"start_up", "data", "compile", "train", "evaluate", "write"}
+    assert timings["phases"].keys() == {"start_up", "data", "precision", "compile", "train", "evaluate", "write"}
     assert sum(timings["phases"].values()) <= timings["total"]
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from imgcls import backend
 from imgcls.data.survey import survey
-from imgcls.experiment.preparing import with_precision
 from imgcls.spec import LoadedSpec
 
 if TYPE_CHECKING:
@@ -39,7 +38,8 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
     assert spec.resolution
     channels = 1 if spec.color == "grayscale" else 3
     with backend.memory_is_told():
-        network = build_network(with_precision(spec), (*spec.resolution, channels), classes, None)
+        plain = spec.model_copy(update={"precision": "float32"})  # makes no difference to what is told
+        network = build_network(plain, (*spec.resolution, channels), classes, None)
         stages = []
         for phase in spec.phases if spec.stages else ():
             set_trainable(network, phase.architecture)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls import backend
-from imgcls.data import Cache, Dataset, data_path, default_cache_root, load_dataset
+from imgcls.data import Cache, Dataset, data_path, load_dataset
 from imgcls.errors import DataError
 from imgcls.observer import Observer
 from imgcls.recording import Clock
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from imgcls.models import PixelStatistics
 
-__all__ = ["Built", "Prepared", "load_images_of", "prepare", "refuse_missing_weights", "with_precision"]
+__all__ = ["Built", "Prepared", "load_images_of", "prepare", "refuse_missing_weights"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,15 @@ class Prepared:
 
     Attributes:
         spec: every value in force.
+        precision_reason: why this precision, where the spec leaves it open; else empty.
     """
 
     loaded: LoadedSpec
     spec: Spec
     dataset: Dataset
     device: backend.Device
+    cache: Cache
+    precision_reason: str = ""
 
     @cached_property
     def pixels(self) -> PixelStatistics:
@@ -72,17 +75,22 @@ class Prepared:
 
 
 def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock) -> Prepared:
-    """Read the images and start the device.
+    """Read the images, start the device, and choose what is left open.
 
     Raises:
         DataError, RunError: as ``load_dataset`` and ``backend.start`` do.
     """
     refuse_missing_weights(loaded)
     with clock("data"):
-        dataset = load_images_of(loaded.spec.completed(), loaded.base, cache_dir, observer)
+        cache = Cache(Path(cache_dir) if cache_dir else None)
+        dataset = load_images_of(loaded.spec.completed(), loaded.base, cache, observer)
     with clock("start_up"):
         device = backend.start(loaded.spec.device)
-    return Prepared(loaded, _in_force(loaded, dataset), dataset, device)
+    spec, reason = _in_force(loaded, dataset), ""
+    if spec.precision == "auto":
+        with clock("precision"):
+            spec, reason = _with_precision(spec, dataset, device, cache)
+    return Prepared(loaded, spec, dataset, device, cache, reason)
 
 
 def refuse_missing_weights(loaded: LoadedSpec) -> None:
@@ -111,7 +119,7 @@ def _weights_file(loaded: LoadedSpec) -> Path | None:
     return (loaded.base / Path(name).expanduser()).resolve() if name else None
 
 
-def load_images_of(spec: Spec, base: Path, cache_dir: Path | str | None, observer: Observer) -> Dataset:
+def load_images_of(spec: Spec, base: Path, cache: Cache, observer: Observer) -> Dataset:
     """Return the images of a spec in their parts, prepared once."""
     dataset = load_dataset(
         spec.data,
@@ -119,27 +127,31 @@ def load_images_of(spec: Spec, base: Path, cache_dir: Path | str | None, observe
         resolution=spec.resolution,
         color=spec.color,
         resize=spec.resize,
-        cache=Cache(Path(cache_dir) if cache_dir else default_cache_root()),
+        cache=cache,
         progress=observer.preparing,
     )
     observer.prepared(dataset)
     return dataset
 
 
-def with_precision(spec: Spec) -> Spec:
-    """Return the spec with the arithmetic that ``auto`` means."""
-    return spec.model_copy(update={"precision": "float32" if spec.precision == "auto" else spec.precision})
+def _with_precision(spec: Spec, dataset: Dataset, device: backend.Device, cache: Cache) -> tuple[Spec, str]:
+    """Return the spec with the arithmetic that ``auto`` comes to on this device, and why."""
+    from imgcls.training.precision import choose_precision
+
+    images, shape = len(dataset.splits["train"]), dataset.images.shape[1:]
+    choice = choose_precision(spec, device, shape, len(dataset.classes), images, cache.choices)
+    return spec.model_copy(update={"precision": choice.precision}), choice.reason
 
 
 def _in_force(loaded: LoadedSpec, dataset: Dataset) -> Spec:
-    """Return the spec with the values that only data and machine decide, and paths that hold from anywhere."""
+    """Return the spec with the values that only the data decides, and paths that hold from anywhere."""
     spec = loaded.spec.completed()
     height, width, channels = dataset.images.shape[1:]
     path = data_path(spec.data, loaded.base)
     architecture = spec.architecture
     if weights := _weights_file(loaded):
         architecture = architecture.model_copy(update={"weights": str(weights)})
-    return with_precision(spec).model_copy(
+    return spec.model_copy(
         update={
             "name": loaded.name,
             "architecture": architecture,

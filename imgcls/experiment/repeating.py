@@ -40,7 +40,7 @@ def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: O
     """
     spec = prepared.spec
     with recorded(group):
-        write_inputs(group, prepared.loaded, spec, prepared.device)
+        write_inputs(group, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         rows: list[dict[str, Any]] = [
             {"folder": repeat_name(number), "seed": spec.seed + number - 1, "state": "not begun", "message": ""}
             for number in range(1, spec.repeats + 1)
