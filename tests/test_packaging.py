@@ -19,7 +19,7 @@ def test_the_wheel_has_the_two_packages_and_the_command(tmp_path):
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert packages == {"imgcls", "imgcls_cli"}
     assert "imgcls/py.typed" in names
-    assert "imgcls = imgcls_cli.app:main" in commands
+    assert "imgcls = imgcls_cli.app:command" in commands
 
 
 def test_the_installed_command_runs_and_no_module_is_called_cli(tmp_path):

@@ -1,7 +1,5 @@
 """``python -m imgcls_cli``."""
 
-import sys
+from imgcls_cli.app import command
 
-from imgcls_cli.app import main
-
-sys.exit(main())
+command()
