@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ from imgcls.models import FrozenSplit, build_network, folded, set_trainable, spl
 from imgcls.randomness import generator
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
+from imgcls.spec.fields import Fraction, NonNegative, Positive, Record
 from imgcls.spec.loss import FocalSpec
 from imgcls.training.assembling import TRAINING, stored_views
 from imgcls.training.feed import TrainingFeed
@@ -49,6 +50,13 @@ _LEAST_GAIN = 1.15  # times as fast; less is not worth fewer digits, nor beyond 
 _LEAST_STEPS = 50
 _LEAST_SECONDS = 30.0
 _FLOP_A_SECOND = {"cpu": 1e11, "gpu": 3e12}  # measured on two cores: 1e11 to 5e11; a card's is a low guess
+
+# A shorter training goes by what its layers are, where that leaves no doubt; of the shortest nothing is looked at.
+_FEW_STEPS = 10
+_DENSE = {"Conv2D", "Conv2DTranspose", "Dense"}
+_NEARLY_ALL = 0.9  # of the FLOPs in such layers
+_LARGE_STEP = 2e9  # FLOP; in smaller ones bfloat16 gains nothing
+_CLEAR_GAIN = 1.4  # times as fast, of a convolution alone
 
 _WARM_UP = 2  # steps: the first traces
 _ENOUGH_STEPS, _ENOUGH_SECONDS = 8, 1.0  # of each precision; of all
@@ -90,52 +98,112 @@ def choose_precision(
     if not device.bfloat16:
         return PrecisionChoice("float32", f"float32: {device.name} has no instructions for bfloat16")
     shown = images * sum(phase.epochs for phase in spec.phases)
-    if shown < _LEAST_STEPS * spec.batch:
+    if shown < _FEW_STEPS * spec.batch:
         return _SHORT
     phase = max(spec.phases, key=lambda phase: phase.epochs)
     phase = phase.model_copy(update={"batch": min(phase.batch, images)})
     speed = _FLOP_A_SECOND[device.kind]
     path = folder / f"{_key(phase, device, shape, classes)}.json"
-    note = _read(path)
-    if note is None:
-        try:
-            note = _measured(phase, shape, classes, speed=speed, least_flops=_LEAST_SECONDS * speed / shown)
-        finally:
-            gc.collect()  # Keras' networks are full of circles, and would stay beside the one that is trained
-        if note is None:
-            return _SHORT
-        _write(path, note)
-    return _SHORT if note.flops * shown < _LEAST_SECONDS * speed else note.choice
+    least_flops = _LEAST_SECONDS * speed / shown if shown >= _LEAST_STEPS * spec.batch else math.inf
+    note = _read(path, _Note)
+    try:
+        how = "measured before"
+        if note is None or (note.step is None and note.flops >= least_flops):
+            note, how = _surveyed(phase, shape, classes, speed=speed, least_flops=least_flops)
+            _write(path, note)
+        if note.step is None or note.flops < least_flops:
+            return _by_layers(note, phase.batch, device, folder)
+        return _by_steps(note.step, how)
+    finally:
+        gc.collect()  # Keras' networks are full of circles, and would stay beside the one that is trained
 
 
-@dataclass(frozen=True)
-class _Note:
-    """What is remembered of a network on a machine.
+class _Seconds(Record):
+    """What one step or one convolution takes, medians."""
 
-    Attributes:
-        flops: of the training for each image that an epoch shows.
-    """
+    float32: Positive
+    bfloat16: Positive
 
-    flops: float
-    choice: PrecisionChoice
+    @property
+    def gain(self) -> float:
+        """How many times as fast bfloat16 is."""
+        return self.float32 / self.bfloat16
 
 
-def _measured(
+class _Note(Record):
+    """What is remembered of a network on a machine."""
+
+    flops: NonNegative
+    """Of the training for each image that an epoch shows."""
+    dense: Fraction
+    """Share of the network's work in dense convolutions and dense layers."""
+    step: _Seconds | None = None
+    """None where it was only trained too shortly for measuring."""
+
+
+class _Machine(Record):
+    """What is remembered of a machine."""
+
+    device: str
+    keras: str
+    convolution: _Seconds
+
+
+_Remembered = TypeVar("_Remembered", _Note, _Machine)
+
+
+def _surveyed(
     phase: Spec, shape: tuple[int, int, int], classes: int, *, speed: float, least_flops: float
-) -> _Note | None:
-    """Measure what most of the training goes into; None where it is less than ``least_flops`` for each image shown."""
+) -> tuple[_Note, str]:
+    """Add up the training's work; measure what most of it goes into where it comes to ``least_flops`` an image shown.
+
+    Returns:
+        What to remember, and how it was measured, for people.
+    """
     network = _network(_in(phase, "float32"), shape, classes)
     split = split_frozen(network)
     frozen = summarize(split.base).flops if split else 0
-    learning = TRAINING * (summarize(network).flops - frozen)
+    summary = summarize(network)
+    learning = TRAINING * (summary.flops - frozen)
     share = _frozen_passes(phase) / phase.epochs
-    if learning + share * frozen < least_flops:
-        return None
+    dense = sum(layer.flops for layer in summary.layers if layer.kind in _DENSE) / max(1, summary.flops)
+    note = _Note(flops=learning + share * frozen, dense=dense)
+    if note.flops < least_flops:
+        return note, ""
     of_frozen = share * frozen > learning
     batch = max(1, min(phase.batch, int(_STEP_SECONDS * speed / max(frozen if of_frozen else learning, 1))))
     smaller = phase.model_copy(update={"batch": batch})
     taken = _measure(_steps(smaller, network, shape, classes, of_frozen=of_frozen))
-    return _Note(learning + share * frozen, _choice(taken))
+    how = f"in {len(taken['float32'])} measured steps of each"
+    return note.model_copy(update={"step": _medians(taken)}), how
+
+
+def _by_layers(note: _Note, batch: int, device: Device, folder: Path) -> PrecisionChoice:
+    """Choose for a training that is too short for measuring its own network, by what its layers are."""
+    if note.dense < _NEARLY_ALL or note.flops * batch < _LARGE_STEP:
+        return _SHORT
+    gain = _convolution_gain(folder / f"convolution-{device.kind}-{device.threads}.json", device)
+    if gain < _CLEAR_GAIN:
+        return _SHORT
+    reason = f"bfloat16: dense convolutions, nearly all of the work, are {gain:.1f} times as fast as in float32 here"
+    return PrecisionChoice("bfloat16", reason)
+
+
+def _convolution_gain(path: Path, device: Device) -> float:
+    """Return how many times as fast this machine does a dense convolution in bfloat16; measured once, in a second."""
+    known = _read(path, _Machine)
+    if known is None or (known.device, known.keras) != (device.name, keras.__version__):
+        taken = _measure({each: _convolution(each) for each in _PRECISIONS})
+        known = _Machine(device=device.name, keras=keras.__version__, convolution=_medians(taken))
+        _write(path, known)
+    return known.convolution.gain
+
+
+def _convolution(precision: Precision) -> Callable[[], Any]:
+    """Return what does one dense convolution and waits for its result."""
+    images = keras.random.normal((32, 32, 32, 64), dtype=precision, seed=0)
+    kernel = keras.random.normal((3, 3, 64, 128), dtype=precision, seed=1)
+    return lambda: float(keras.ops.cast(keras.ops.conv(images, kernel, padding="same")[0, 0, 0, 0], "float32"))
 
 
 def _frozen_passes(phase: Spec) -> int:
@@ -175,24 +243,18 @@ def _key(phase: Spec, device: Device, shape: tuple[int, int, int], classes: int)
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _read(path: Path) -> _Note | None:
-    """Return the note in a file; None where there is none, or anything else."""
+def _read(path: Path, kind: type[_Remembered]) -> _Remembered | None:
+    """Return what a file remembers; None where there is none, or anything else."""
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
-        seconds: dict[str, float] = {each: float(noted["step_seconds"][each]) for each in _PRECISIONS}
-        flops, precision = float(noted["flops"]), _PRECISIONS[_PRECISIONS.index(noted["precision"])]
-    except (OSError, ValueError, TypeError, LookupError):
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    if not all(0 < value < math.inf for value in (flops, *seconds.values())):
-        return None
-    return _Note(flops, PrecisionChoice(precision, _reason(precision, seconds, "measured before"), seconds))
 
 
-def _write(path: Path, note: _Note) -> None:
-    noted = {"precision": note.choice.precision, "step_seconds": note.choice.step_seconds, "flops": note.flops}
+def _write(path: Path, note: Record) -> None:
     with suppress(OSError, RunError):  # where nothing can be written, the next training measures again
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, noted)
+        write_json(path, note.model_dump())
 
 
 def _steps(
@@ -260,19 +322,14 @@ def _is_enough(taken: Mapping[Precision, list[float]]) -> bool:
     return count >= _ENOUGH_STEPS and total_s >= _ENOUGH_SECONDS
 
 
-def _choice(taken: Mapping[Precision, list[float]]) -> PrecisionChoice:
-    seconds: dict[str, float] = {each: median(times) for each, times in taken.items()}
-    precision: Precision = "bfloat16" if _gain(seconds) >= _LEAST_GAIN else "float32"
-    how = f"in {len(taken[precision])} measured steps of each"
-    return PrecisionChoice(precision, _reason(precision, seconds, how), seconds)
+def _medians(taken: Mapping[Precision, list[float]]) -> _Seconds:
+    return _Seconds(float32=median(taken["float32"]), bfloat16=median(taken["bfloat16"]))
 
 
-def _reason(precision: Precision, seconds: Mapping[str, float], how: str) -> str:
-    if precision == "bfloat16":
-        return f"bfloat16: {_gain(seconds):.2f} times as fast as float32, {how}"
-    return f"float32: bfloat16 is only {_gain(seconds):.2f} times as fast, {how}"
-
-
-def _gain(seconds: Mapping[str, float]) -> float:
-    """Return how many times as fast bfloat16 is."""
-    return seconds["float32"] / seconds["bfloat16"]
+def _by_steps(step: _Seconds, how: str) -> PrecisionChoice:
+    if step.gain >= _LEAST_GAIN:
+        return PrecisionChoice(
+            "bfloat16", f"bfloat16: {step.gain:.2f} times as fast as float32, {how}", step.model_dump()
+        )
+    reason = f"float32: bfloat16 is only {step.gain:.2f} times as fast, {how}"
+    return PrecisionChoice("float32", reason, step.model_dump())

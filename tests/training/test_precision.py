@@ -25,12 +25,12 @@ NETWORK = {
     "batch": 8,
 }
 
-NOTE = {"precision": "bfloat16", "step_seconds": {"float32": 2.2, "bfloat16": 2.0}, "flops": 1e6}
+NOTE = {"flops": 1e6, "dense": 1.0, "step": {"float32": 2.6, "bfloat16": 2.0}}
 BROKEN = [
     "", "[]", "{}", json.dumps(NOTE)[:-1],
     *(json.dumps(NOTE | wrong) for wrong in (
-        {"precision": "float8"}, {"flops": None}, {"step_seconds": {"float32": 1.0}},
-        {"step_seconds": {"float32": 1.0, "bfloat16": 0.0}}, {"step_seconds": {"float32": 1.0, "bfloat16": math.nan}},
+        {"dense": 1.5}, {"flops": None}, {"step": {"float32": 1.0}},
+        {"step": {"float32": 1.0, "bfloat16": 0.0}}, {"step": {"float32": 1.0, "bfloat16": math.nan}},
     )),
 ]  # fmt: skip
 
@@ -43,7 +43,7 @@ def choose(folder, device=DEVICE, **settings):
 @pytest.fixture
 def quickly(monkeypatch):
     """No training is too short, and little is measured."""
-    for name in ("_LEAST_STEPS", "_LEAST_SECONDS", "_ENOUGH_SECONDS"):
+    for name in ("_FEW_STEPS", "_LEAST_STEPS", "_LEAST_SECONDS", "_ENOUGH_SECONDS"):
         monkeypatch.setattr(precision, name, 0)
     monkeypatch.setattr(precision, "_ENOUGH_STEPS", 3)
 
@@ -79,7 +79,7 @@ def test_without_instructions_for_bfloat16_it_is_float32_and_nothing_is_built(qu
 
 
 def test_for_a_training_of_few_steps_nothing_is_built(built, tmp_path):
-    choice = choose(tmp_path, epochs=2)
+    choice = choose(tmp_path, epochs=1)
     assert (choice.precision, choice.step_seconds, built) == ("float32", {}, [])
     assert "too short" in choice.reason
 
@@ -88,7 +88,25 @@ def test_for_a_training_of_little_work_nothing_is_measured(built, tmp_path):
     choice = choose(tmp_path, epochs=100)
     assert (choice.precision, choice.step_seconds, len(built)) == ("float32", {}, 1)
     assert "too short" in choice.reason
-    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("seconds", "layers", "expected"), [
+    (0.5, [{"conv": 8}, "flatten"], "bfloat16"),
+    (0.9, [{"conv": 8}, "flatten"], "float32"),
+    (0.5, [{"depthwise_conv": {"kernel": 5}}, "flatten"], "float32"),
+])  # fmt: skip
+def test_a_short_training_goes_by_its_layers(seconds, layers, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr(precision, "_LARGE_STEP", 1)
+    monkeypatch.setattr(precision, "_measure", lambda steps: {"float32": [1.0], "bfloat16": [seconds]})
+    choice = choose(tmp_path, architecture=layers, epochs=20)
+    assert (choice.precision, choice.step_seconds) == (expected, {})
+    monkeypatch.setattr(precision, "_measure", None)  # what was found of the machine is remembered
+    assert choose(tmp_path, architecture=layers, epochs=20) == choice
+
+
+def test_a_convolution_can_be_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(precision, "_ENOUGH_SECONDS", 0)
+    assert precision._convolution_gain(tmp_path / "machine.json", DEVICE) > 0
 
 
 def test_the_faster_one_is_chosen_and_remembered_and_the_networks_are_gone(quickly, built, tmp_path):
@@ -106,17 +124,18 @@ def test_the_faster_one_is_chosen_and_remembered_and_the_networks_are_gone(quick
     assert again.reason.endswith("measured before")
 
 
-@pytest.mark.parametrize("chosen", ["float32", "bfloat16"])
-def test_what_is_remembered_holds_and_nothing_is_built(measured, built, chosen, tmp_path):
+@pytest.mark.parametrize(("seconds", "chosen"), [(2.2, "float32"), (2.6, "bfloat16")])
+def test_what_is_remembered_holds_and_nothing_is_built(measured, built, seconds, chosen, tmp_path):
     choose(tmp_path)
     (file,) = tmp_path.iterdir()
-    file.write_text(json.dumps(NOTE | {"precision": chosen}))
+    step = {"float32": seconds, "bfloat16": 2.0}
+    file.write_text(json.dumps(NOTE | {"step": step}))
     built.clear()
     choice = choose(tmp_path)
     assert built == []
-    assert (choice.precision, choice.step_seconds) == (chosen, {"float32": 2.2, "bfloat16": 2.0})
+    assert (choice.precision, choice.step_seconds) == (chosen, step)
     assert choice.reason.startswith(f"{chosen}: ")
-    assert "1.10 times as fast" in choice.reason
+    assert f"{seconds / 2:.2f} times as fast" in choice.reason
     assert choice.reason.endswith(", measured before")
 
 
@@ -126,7 +145,7 @@ def test_a_broken_note_is_measured_again_and_mended(measured, tmp_path):
     for text in BROKEN:
         file.write_text(text)
         assert choose(tmp_path).reason == "bfloat16: 1.50 times as fast as float32, in 2 measured steps of each"
-        assert json.loads(file.read_text())["step_seconds"] == {"float32": 3.0, "bfloat16": 2.0}
+        assert json.loads(file.read_text())["step"] == {"float32": 3.0, "bfloat16": 2.0}
 
 
 def test_a_short_training_is_in_float32_also_where_a_longer_one_was_measured(measured, monkeypatch, tmp_path):
