@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.wording import counted
 from imgcls_cli.console import plain
+from imgcls_cli.lines import duration
 from imgcls_cli.signals import forget_received, raise_received, signal_name
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from imgcls.training.state import EpochRow, Stage
 
 __all__ = ["TerminalObserver"]
+
+_SURE_S, _LONG_S = 2.0, 60.0  # seconds of steps that an estimate needs; of a training that is worth one
 
 # 56 columns
 _HEADER = f"{'epoch':>9} {'loss':>7} {'acc':>6} {'val loss':>8} {'val acc':>7} {'lr':>7} {'time':>6}"
@@ -64,6 +68,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         )  # fmt: skip
         self.task: Any = None
         self.told = time.monotonic()
+        self.begun: tuple[float, int] | None = None  # when the first steps were done, and how many; None: no more asked
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +134,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         if pretrained:
             self.say(f"weights   {pretrained}")
         self.say(f"run       {run.folder}")
+        self.begun = None if spec.stages else (math.inf, 0)
         if not spec.stages:
             self.say(_HEADER)
 
@@ -148,10 +154,24 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         raise_received()
+        self._estimate(step, steps)
         self._advance(f"epoch {epoch}", step, steps, f"loss {_loss(loss)} acc {accuracy:.4f}")
+
+    def _estimate(self, step: int, steps: int) -> None:
+        """Say once, while the first epoch goes, how long all will take; the first steps, which trace, do not count."""
+        if self.begun is None or step == steps:
+            return
+        now, (begun, first) = time.monotonic(), self.begun
+        if begun == math.inf:
+            self.begun = (now, step)
+        elif now - begun >= _SURE_S:
+            self.begun = None
+            if (seconds := (now - begun) / (step - first) * steps * self.epochs) >= _LONG_S:
+                self.say(f"about {duration(seconds)} for {counted(self.epochs, 'epoch')}, without validation")
 
     def epoch(self, row: EpochRow) -> None:
         self._clear()
+        self.begun = None
         self.finished += 1
         seconds = f"{row.seconds:.1f}s" if row.seconds < 1000 else f"{row.seconds:.0f}s"
         self.say(

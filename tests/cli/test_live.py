@@ -108,3 +108,16 @@ def test_text_from_data_stays_on_its_line():
     observer, screen = observed(terminal=False)
     observer.warn("a\nb \x1b[31m")
     assert screen.getvalue() == "warning: a\\nb \\x1b[31m\n"
+
+
+@pytest.mark.parametrize(("stages", "told"), [((), True), (("a stage",), False)])
+def test_the_time_of_all_epochs_is_estimated_once_without_the_first_steps(stages, told, monkeypatch, tmp_path):
+    observer, screen = observed(width=90)
+    clock = iter([50.0, 51.0, 52.5])
+    with observer:
+        observer.started(SimpleNamespace(**vars(SPEC) | {"stages": stages}), Run(tmp_path / "run"), DEVICE, 10)
+        monkeypatch.setattr("imgcls_cli.live.time", SimpleNamespace(monotonic=lambda: next(clock)))
+        for step in (1, 2, 3, 4, 5):
+            observer.batch(1, step, 10, 0.5, 0.5)
+        monkeypatch.undo()
+    assert screen.getvalue().count("about 1 h 2 min for 300 epochs") == told
