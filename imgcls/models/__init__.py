@@ -4,6 +4,7 @@ from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
 from imgcls.models.folding import folded
 from imgcls.models.frozen import FrozenSplit, split_frozen
+from imgcls.models.fusing import fused
 from imgcls.models.normalization import PixelStatistics, pixel_statistics
 from imgcls.models.summary import ModelSummary, summarize
 from imgcls.models.weights import PretrainedReport, load_pretrained
@@ -15,6 +16,7 @@ __all__ = [
     "PretrainedReport",
     "build_network",
     "folded",
+    "fused",
     "load_pretrained",
     "pixel_statistics",
     "set_trainable",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imgcls.augmentation.applying import augmenting_model
 from imgcls.data import Cache, Dataset
 from imgcls.errors import RunError
-from imgcls.models import FrozenSplit, folded, split_frozen, summarize
+from imgcls.models import FrozenSplit, folded, fused, split_frozen, summarize
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
 from imgcls.spec.augmentation import AugmentationSpec
@@ -84,7 +84,7 @@ class Assembler:
 
     def _whole(self, spec: Spec) -> StageParts:
         images = self.dataset.images
-        trainer = augmenting_model(spec.augmentation, self.network, images.shape[1:])
+        trainer = augmenting_model(spec.augmentation, fused(self.network), images.shape[1:])
         return StageParts(
             trainer, self._feed(spec), self._validation(self.network), flops=TRAINING * summarize(self.network).flops
         )
@@ -103,7 +103,8 @@ class Assembler:
         labels = self.dataset.labels[self.dataset.splits["train"]]
         plain = spec.model_copy(update={"augmentation": AugmentationSpec()})
         feed = TrainingFeed(plain, shown, np.arange(len(labels)), labels, len(self.dataset.classes))
-        trainer = keras.Model(split.head.input, split.head.output)
+        learning = fused(split.head)
+        trainer = keras.Model(learning.input, learning.output)
         seconds = time.perf_counter() - begun
         flops = TRAINING * summarize(split.head).flops
         return StageParts(trainer, feed, validate, flops=flops, features_seconds=seconds)
@@ -119,7 +120,7 @@ class Assembler:
     ) -> StageParts:
         """Let each epoch's images pass the frozen layers: augmentation shows other ones every time."""
         image = keras.Input(self.dataset.images.shape[1:], name="image")
-        whole = keras.Model(image, split.head(_Inference(frozen.base)(image)))
+        whole = keras.Model(image, fused(split.head)(_Inference(frozen.base)(image)))
         trainer = augmenting_model(spec.augmentation, whole, self.dataset.images.shape[1:])
         flops = summarize(split.base).flops + TRAINING * summarize(split.head).flops
         return StageParts(trainer, self._feed(spec), validate, flops=flops, features_seconds=features_seconds)
