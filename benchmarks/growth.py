@@ -2,10 +2,10 @@
 
     python benchmarks/growth.py FOLDER [--images 10000 100000 1000000] [--side 32]
 
-FOLDER gets a cache of synthetic images, and loses it again: 3.1 GB for a million of 32x32. Each size has its own process:
-it prepares the images, gathers all of them in random batches of 128, and trains one epoch of a network so small that the
-input is what counts. Memory is the process's own at its highest (RssAnon); the images are pages of the file, which the
-operating system drops when it needs the room.
+FOLDER gets a cache of synthetic images, and loses it again: 3.1 GB for a million of 32x32. Each size has its own
+process: it prepares the images, gathers all of them in random batches of 128, and trains one epoch of a network so
+small that the input is what counts. Memory is the process's own at its highest (RssAnon); the images are pages of the
+file, which the operating system drops when it needs the room.
 """
 
 import argparse
