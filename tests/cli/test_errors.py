@@ -145,6 +145,7 @@ def test_ctrl_c_while_modules_load_shows_no_traceback():
     program = """
 import os, signal, sys
 sys.argv[0] = "imgcls"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without it
 import imgcls_cli
 
 class Interrupt:
