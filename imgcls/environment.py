@@ -13,7 +13,8 @@ from imgcls.backend import Device
 
 __all__ = ["describe_environment"]
 
-_PACKAGES = ("imgcls", "tensorflow", "keras", "numpy", "pillow", "scikit-learn", "pandas", "scipy")
+_PACKAGES = ("imgcls", "keras", "numpy", "pillow", "scikit-learn", "pandas", "scipy")
+_BACKEND_PACKAGES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
 def describe_environment(
@@ -25,14 +26,16 @@ def describe_environment(
         precision_reason: why, where the spec left it open; else empty.
         base: the spec's folder, whose git commit is noted; null outside a repository.
     """
+    packages = (*_PACKAGES, *_BACKEND_PACKAGES[device.backend])
     return {
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
         "platform": platform.platform(),
+        "backend": device.backend,
         "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.note},
         "precision": precision,
         "precision_reason": precision_reason,
         "seed": seed,
-        "deterministic": True,
+        "deterministic": device.deterministic,
         "git_commit": _git(base, "rev-parse", "HEAD"),
         "git_changed": bool(_git(base, "status", "--porcelain", "--untracked-files=no")),
         "command": sys.argv,

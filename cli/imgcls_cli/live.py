@@ -103,7 +103,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         for finding in dataset.findings:
             self.warn(finding.message)
         if self.console.is_terminal:
-            self.say("starting TensorFlow")
+            self.say("starting Keras")
 
     def remarked(self, findings: Sequence[Finding]) -> None:
         for finding in findings:

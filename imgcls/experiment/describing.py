@@ -26,13 +26,14 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
         DataError: the data cannot be listed.
     """
     spec = loaded.spec.completed()
+    backend.choose(spec.backend)
     if classes is None or spec.resolution is None or spec.color is None:
         found = survey(spec.data, base=loaded.base)
         classes = classes or len(found.classes)
         spec = spec.model_copy(
             update={"resolution": spec.resolution or found.resolution, "color": spec.color or found.color}
         )
-    backend.start(spec.device)
+    backend.start(spec.device, spec.backend)
     from imgcls.models import build_network, set_trainable, summarize  # not before Keras has started quietly
 
     assert spec.resolution

@@ -61,10 +61,13 @@ def evaluate(
     Raises:
         DataError: a folder of repeats, no such split, other classes, a file that changed since, or a model that cannot
             be loaded.
+        RunError: this process cannot use the backend that the run was trained with.
     """
     observer = observer or Observer()
     refuse_repeats(run)
     stored, spec = run.metrics, _resolved(run)
+    if overruled := backend.choose(spec.backend):
+        observer.remarked([overruled])
     if data is not None:
         classes = tuple(stored["classes"])
         dataset, split = _load_other(spec, Path(data), classes, cache_dir, observer), "data"
@@ -76,7 +79,7 @@ def evaluate(
         refuse_changed(run, dataset)
     if split not in dataset.splits:
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
-    backend.start(spec.device, threads=run.environment["device"]["threads"])
+    backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
     network = backend.load_model(run.path(runs.MODEL))
     _refuse_other_network(run, network, dataset)
     observer.evaluating(split, len(dataset.splits[split]))

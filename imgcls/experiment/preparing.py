@@ -81,11 +81,13 @@ def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer
         DataError, RunError: as ``load_dataset`` and ``backend.start`` do.
     """
     refuse_missing_weights(loaded)
+    if overruled := backend.choose(loaded.spec.backend):
+        observer.remarked([overruled])
     with clock("data"):
         cache = Cache(Path(cache_dir) if cache_dir else None)
         dataset = load_images_of(loaded.spec.completed(), loaded.base, cache, observer)
     with clock("start_up"):
-        device = backend.start(loaded.spec.device)
+        device = backend.start(loaded.spec.device, loaded.spec.backend)
     spec, reason = _in_force(loaded, dataset), ""
     if spec.precision == "auto":
         with clock("precision"):

@@ -84,8 +84,7 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
         predictions = predict_images(spec, *part)
         return predictions.loss, predictions.accuracy
 
-    device = prepared.device
-    machine = f"{device.name}, {device.threads} threads"
+    machine = prepared.device.rounding
     assemble = Assembler(network, prepared.dataset, prepared.cache, machine, measure, observer.freezing)
     try:
         return train_network(spec, network, assemble, HistoryRecorder(run, observer))

@@ -105,7 +105,9 @@ class Spec(Record):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the network; auto takes bfloat16 where a few measured steps of the very network are faster so."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where to train; auto takes a GPU if TensorFlow can use one."""
+    """Where to train; auto takes a GPU if the backend can use one."""
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    """What Keras computes with; jax and torch are installed by `pip install 'imgcls[jax]'` or `'imgcls[torch]'`."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
     """Several devices or machines."""
     repeats: Count = 1
@@ -126,6 +128,8 @@ class Spec(Record):
             raise fault(f"label_smoothing does not go with the loss {self.loss}", "label_smoothing", "loss")
         if self.augmentation.mixes_labels and self.loss == "sparse_categorical_crossentropy":
             raise fault("mixup and cutmix need one-hot labels, this loss takes class numbers", "loss", "augmentation")
+        if self.distribute != "none" and self.backend != "tensorflow":
+            raise fault(f"distribute needs backend: tensorflow, got {self.backend}", "distribute", "backend")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
             raise fault("normalize: backbone needs a backbone as architecture", "normalize", "architecture")
         if any(stage.trainable is not None for stage in self.stages) and not isinstance(

@@ -1,15 +1,18 @@
 """From prepared images to the batches of an epoch.
 
-tf.data only carries the batches to the network, one ahead of it. Its autotuning is switched off: it can stall the end
-of an epoch by seconds.
+On TensorFlow, tf.data carries the batches to the network, and does nothing else; its autotuning is switched off: it can
+stall the end of an epoch by seconds. On other backends a thread makes them ahead of the network.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,6 +83,12 @@ class TrainingFeed:
             return class_weights(self.labels, self.classes)
         return np.ones(self.classes, np.float32)
 
+    def fitted(self, epoch: int) -> dict[str, Any]:
+        """Return what Keras' ``fit`` takes for an epoch's batches."""
+        if keras.backend.backend() == "tensorflow":
+            return {"x": self.dataset(epoch)}
+        return {"x": _made_ahead(self.batches(epoch)), "steps_per_epoch": self.steps}
+
     def dataset(self, epoch: int) -> Any:
         """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""
         self._epoch = epoch
@@ -104,6 +113,15 @@ class TrainingFeed:
         options.deterministic = True
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
         return dataset.prefetch(_AHEAD).with_options(options)
+
+
+def _made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Give the batches in their order, while a thread makes the next ones."""
+    with ThreadPoolExecutor(1) as worker:
+        waiting = deque(worker.submit(next, batches, None) for _ in range(_AHEAD))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(worker.submit(next, batches, None))
+            yield batch
 
 
 def changed_images(augmentation: AugmentationSpec, labels: NDArray[np.int32], classes: int) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.backend import jit_compile, many_steps_at_once
 from imgcls.errors import RunError
 from imgcls.models import set_trainable, summarize
 from imgcls.spec import Spec
@@ -137,8 +138,8 @@ def _compile(spec: Spec, parts: StageParts) -> RateTable:
         optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
         loss=build_loss(spec),
         metrics=["accuracy"],
-        jit_compile=False,  # XLA was 2 to 4 times slower on a processor
-        steps_per_execution=steps_at_once(parts.flops * spec.batch, parts.feed.steps),
+        jit_compile=jit_compile(),
+        steps_per_execution=steps_at_once(parts.flops * spec.batch, parts.feed.steps) if many_steps_at_once() else 1,
     )
     return rates
 
@@ -162,9 +163,9 @@ def _fit_epoch(
     """Train for the next epoch; return Keras' figures and the seconds."""
     epoch, begun = len(state.history) + 1, time.perf_counter()
     rates.load(_rates(spec, state, parts.feed.steps))
-    data = parts.feed.dataset(epoch)
+    data = parts.feed.fitted(epoch)
     logs = parts.trainer.fit(
-        data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
+        **data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
     ).history
     return logs, time.perf_counter() - begun
 

@@ -53,7 +53,11 @@ def build_optimizer(record: Optimizer, rates: RateTable, precision: str) -> kera
     """Build an optimizer with the arguments of its record; in float16 with a loss that is scaled against underflow."""
     arguments = record.model_dump(exclude={"name"})
     optimizer = OPTIMIZER_CLASSES[record.name](learning_rate=rates, **arguments)
-    # On one device there is nothing to sum. Keras does it by a custom gradient, which TensorFlow registers for ever,
-    # and with it the network of every training of this process.
-    optimizer._all_reduce_sum_gradients = lambda gradients: gradients  # noqa: SLF001
+    if keras.backend.backend() == "tensorflow":
+        # On one device there is nothing to sum. Keras does it by a custom gradient, which TensorFlow registers for
+        # ever, and with it the network of every training of this process.
+        optimizer._all_reduce_sum_gradients = lambda gradients: gradients  # noqa: SLF001
+    if keras.backend.backend() == "jax":
+        # JAX compiles what is not known to be a variable as a constant: the first epoch's rates would hold for all.
+        optimizer._track_variable(rates.rates)  # noqa: SLF001
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, TypeVar
@@ -23,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.augmentation.applying import augmenting_model
-from imgcls.backend import Device
+from imgcls.backend import Device, jit_compile
 from imgcls.errors import RunError
 from imgcls.files import write_json
-from imgcls.models import FrozenSplit, build_network, folded, set_trainable, split_frozen, summarize
+from imgcls.models import FrozenSplit, build_network, folded, fused, set_trainable, split_frozen, summarize
 from imgcls.randomness import generator
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
@@ -41,7 +42,7 @@ __all__ = ["PrecisionChoice", "choose_precision"]
 
 Precision = Literal["float32", "bfloat16"]
 
-_FORMAT = 1  # another one, and what was remembered is measured anew
+_FORMAT = 2  # another one, and what was remembered is measured anew
 _PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 _LEAST_GAIN = 1.15  # times as fast; less is not worth fewer digits, nor beyond doubt on a busy machine
 
@@ -182,7 +183,7 @@ def _by_layers(note: _Note, batch: int, device: Device, folder: Path) -> Precisi
     """Choose for a training that is too short for measuring its own network, by what its layers are."""
     if note.dense < _NEARLY_ALL or note.flops * batch < _LARGE_STEP:
         return _SHORT
-    gain = _convolution_gain(folder / f"convolution-{device.kind}-{device.threads}.json", device)
+    gain = _convolution_gain(folder / f"convolution-{device.backend}-{device.kind}-{device.threads}.json", device)
     if gain < _CLEAR_GAIN:
         return _SHORT
     reason = f"bfloat16: dense convolutions, nearly all of the work, are {gain:.1f} times as fast as in float32 here"
@@ -224,8 +225,6 @@ def _in(spec: Spec, precision: Precision) -> Spec:
 
 def _key(phase: Spec, device: Device, shape: tuple[int, int, int], classes: int) -> str:
     """Return a name for all that shapes a training step on this machine."""
-    import tensorflow as tf
-
     facts = {
         "format": _FORMAT,
         "architecture": phase.architecture.model_dump(mode="json", exclude={"weights"}),
@@ -238,7 +237,7 @@ def _key(phase: Spec, device: Device, shape: tuple[int, int, int], classes: int)
         "augmented": not phase.augmentation.is_none,
         "passes": (_frozen_passes(phase), phase.epochs) if isinstance(phase.architecture, BackboneSpec) else None,
         "device": (device.kind, device.name, device.threads),
-        "versions": (tf.__version__, keras.__version__),
+        "versions": (device.backend, import_module(device.backend).__version__, keras.__version__),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -280,13 +279,13 @@ def _pass(split: FrozenSplit | None, images: NDArray[np.uint8]) -> Callable[[], 
 
 
 def _step(spec: Spec, network: keras.Model, shape: tuple[int, int, int], batch: Any) -> Callable[[], Any]:
-    trainer = augmenting_model(spec.augmentation, network, shape)
+    trainer = augmenting_model(spec.augmentation, fused(network), shape)
     rates = RateTable(1)  # of 0: the weights stay as they are, the work is the same
     trainer.compile(
         optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
         loss=build_loss(spec),
         metrics=["accuracy"],
-        jit_compile=False,  # as in the training
+        jit_compile=jit_compile(),  # as in the training
     )
     return lambda: trainer.train_on_batch(*batch)
 

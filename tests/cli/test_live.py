@@ -38,7 +38,7 @@ def test_no_bar_is_live_between_phases():
         assert observer.bar.live.is_started
         observer.prepared(DATASET)
         assert not observer.bar.live.is_started
-        assert "starting TensorFlow" in screen.getvalue()
+        assert "starting Keras" in screen.getvalue()
         observer.batch(1, 1, 2, 0.5, 0.5)
         assert observer.bar.live.is_started
         observer.epoch(epoch(1))
@@ -52,7 +52,7 @@ def test_without_a_terminal_there_is_neither_bar_nor_start_up():
         observer.prepared(DATASET)
         observer.batch(1, 1, 2, 0.5, 0.5)
     assert "\x1b" not in screen.getvalue()
-    assert "TensorFlow" not in screen.getvalue()
+    assert "Keras" not in screen.getvalue()
     assert screen.getvalue().count("\n") == 2
 
 
