@@ -69,7 +69,7 @@ def measure(folder: Path, count: int, side: int) -> dict[str, float]:
     assert prepared is not None
 
     spec = load_spec({"data": "digits", "batch": BATCH}).spec.completed()
-    feed = TrainingFeed(spec, (prepared.images,), np.arange(count), labels, CLASSES)
+    feed = TrainingFeed(spec, lambda _: prepared.images, np.arange(count), labels, CLASSES)
     begun = time.perf_counter()
     for _ in feed.batches(1):
         pass

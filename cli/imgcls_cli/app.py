@@ -82,7 +82,7 @@ def command() -> NoReturn:
         sys.exit(code)
     atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls at its end; it has no public name
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
             stream.flush()
     os._exit(code)
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from imgcls.randomness import generator, uniforms
 from imgcls.spec.augmentation import AugmentationSpec
 
-__all__ = ["Draw", "draw", "draw_fields", "is_geometric", "mixed_labels"]
+__all__ = ["DRAWING_VERSION", "Draw", "draw", "draw_fields", "is_geometric", "mixed_labels"]
+
+DRAWING_VERSION = 1  # raise it when a rule here changes any draw: features of old ones are then not used
 
 Draw = dict[str, NDArray[np.float32]]
 Shape = tuple[int, int, int]
@@ -76,8 +78,7 @@ def draw(
         ``patch`` (n, 4), boxes [top, left, bottom, right] in pixels; ``blend`` (n,), the image's own share;
         ``changed`` (n,), 1 or 0.
     """
-    view = epoch if spec.views is None else (epoch - 1) % spec.views + 1
-    table = uniforms(seed, f"augmentation/{view}", indices, len(_COLUMNS))
+    table = uniforms(seed, f"augmentation/{spec.view(epoch)}", indices, len(_COLUMNS))
     chance = dict(zip(_COLUMNS, table.T, strict=True))
     is_changed = np.ones(len(indices), np.bool_) if changed is None else changed
     makers: dict[str, Callable[[], NDArray[Any]]] = {

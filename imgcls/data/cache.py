@@ -74,6 +74,12 @@ class Cache:
         finally:
             lock.release()
 
+    def has_room(self, needed_bytes: int) -> bool:
+        """Return whether a tenth of the disk stays free: what is only faster must not be what fills it."""
+        there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        usage = shutil.disk_usage(there)
+        return usage.free - needed_bytes >= usage.total / 10
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Turn a failure to write into an error that names the folder, the reason and the way out."""

@@ -27,13 +27,13 @@ REPEAT_FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "epochs_r
 COLUMNS = ("folder", "seed", "state", *REPEAT_FIGURES, "message")
 
 
-def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: Observer) -> None:
+def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Observer) -> None:
     """Run an experiment with seeds that follow on the spec's, each in a folder within the group's.
 
     A repeat that fails is noted and the others go on. The summary is written anew after each.
 
     Args:
-        built: the network of the first; it is not kept.
+        first: the network of the first repeat, taken out: it would stay in memory beside the others.
 
     Raises:
         RunError: a repeat failed; raised after the last.
@@ -50,7 +50,7 @@ def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: O
             row["state"] = "running"
             _write(group, prepared, rows)
             try:
-                _repeat(group, prepared, row, built, observer)
+                _repeat(group, prepared, row, first, observer)
             except RunError as error:
                 row |= {"state": "failed", "message": str(error)}
                 observer.failed(str(error))
@@ -58,7 +58,7 @@ def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: O
                 row |= {"state": "interrupted", "message": str(error) or "by the user"}
                 raise
             finally:
-                built = None
+                first.clear()
                 gc.collect()  # a network is full of circles: it would stay in memory beside the next
                 _write(group, prepared, rows)
         failed = [row["folder"] for row in rows if row["state"] == "failed"]
@@ -66,14 +66,14 @@ def run_repeats(group: Run, prepared: Prepared, built: Built | None, observer: O
             raise RunError(f"{len(failed)} of {len(rows)} repeats failed ({', '.join(failed)}); see {group.folder}")
 
 
-def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], built: Built | None, observer: Observer) -> None:
+def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], first: list[Built], observer: Observer) -> None:
     """Do one repeat, and put its figures into its row."""
     clock, run = Clock(), Run(group.path(row["folder"]))
     run.folder.mkdir()
     # published figures are those of several runs, if any: the group is held against them
     spec = prepared.spec.model_copy(update={"seed": row["seed"], "repeats": 1, "reported": None})
     with clock("build"), backend.memory_is_told():
-        built = built or prepared.build(spec)
+        built = first.pop() if first else prepared.build(spec)
     run_once(run, prepared, spec, built, observer, clock)
     figures = {name: run.metrics.get(name) for name in REPEAT_FIGURES} | {"seconds": run.timings["total"]}
     row |= figures | {"state": "completed"}

@@ -91,6 +91,8 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
     except DivergedError:
         save_model(run, network)
         raise
+    finally:
+        assemble.forget()
 
 
 def _save_and_predict(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:

@@ -60,12 +60,12 @@ def train(
         prepared = prepare(loaded, cache_dir, observer, clock)
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):
-            built = prepared.build(prepared.spec)  # before there is a folder: it may not fit
+            first = [prepared.build(prepared.spec)]  # before there is a folder: it may not fit
     run = create_run(Path(runs_dir), loaded.name)
     if prepared.spec.repeats > 1:
-        run_repeats(run, prepared, built, observer)
+        run_repeats(run, prepared, first, observer)
     else:
-        run_once(run, prepared, prepared.spec, built, observer, clock)
+        run_once(run, prepared, prepared.spec, first.pop(), observer, clock)
     if strict:
         refuse_degenerate(run)
     return run

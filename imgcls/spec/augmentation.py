@@ -59,6 +59,10 @@ class AugmentationSpec(Record):
         """Whether a training image can be of two classes at once."""
         return self.mixup > 0 or self.cutmix > 0
 
+    def view(self, epoch: int) -> int:
+        """Return which of its ways an epoch changes the images in; both count from 1."""
+        return epoch if self.views is None else (epoch - 1) % self.views + 1
+
     @property
     def is_none(self) -> bool:
         """Whether training images stay as they are."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -25,6 +25,8 @@ from imgcls.training.feed import TrainingFeed
 __all__ = ["TRAINING", "Assembler", "StageParts", "stored_views"]
 
 log = logging.getLogger("imgcls")
+
+_COMPUTED_A_SECOND, _READ_A_SECOND = 1e11, 1e9  # FLOP of two cores; bytes of a page cache or a fast disk
 
 TRAINING = 3  # forward passes that a training step is worth: the gradients of activations and weights cost one each
 
@@ -67,17 +69,25 @@ class Assembler:
     machine: str
     measure: Measure
     progress: Callable[[int, int], None] | None = None
+    _kept: set[str] = field(default_factory=set)  # keys of features that another run may want
+    _passing: set[str] = field(default_factory=set)  # of those that come from what this run itself trained or drew
 
-    def __call__(self, spec: Spec) -> StageParts:
-        """Return the parts of a stage; ``trainable`` is set in the network as the stage wants it."""
+    def __call__(self, spec: Spec, epoch: int) -> StageParts:
+        """Return the parts of a stage; ``trainable`` is set in the network as the stage wants it.
+
+        Args:
+            epoch: which the stage begins with, counted from the first of the training.
+        """
         split = split_frozen(self.network)
         if split is None:
             return self._whole(spec)
         assert isinstance(spec.architecture, BackboneSpec)
         origin = f"{spec.architecture.backbone} up to {split.layer}"
-        frozen = FrozenLayers(folded(split.base), origin, self.dataset, self.cache, self.machine)
+        frozen = FrozenLayers(spec, folded(split.base), origin, self.dataset, self.cache, self.machine)
+        if not self._is_worth_storing(spec, split, frozen, epoch):
+            return self._through_frozen(spec, split, frozen, self._validation(self.network))
         try:
-            return self._on_features(spec, split, frozen)
+            return self._on_features(spec, split, frozen, epoch)
         except RunError as error:
             log.warning("frozen layers are computed in every epoch: %s", error)
             return self._through_frozen(spec, split, frozen, self._validation(self.network))
@@ -89,19 +99,41 @@ class Assembler:
             trainer, self._feed(spec), self._validation(self.network), flops=TRAINING * summarize(self.network).flops
         )
 
-    def _on_features(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers) -> StageParts:
+    def forget(self) -> None:
+        """Remove the features that no other run will want; to be called when the training is over."""
+        if gone := self._passing - self._kept:
+            self.cache.clear(gone)
+
+    def _is_worth_storing(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, epoch: int) -> bool:
+        """Return whether reading features is clearly faster than computing them, and the disk has room for them."""
+        views = stored_views(spec, epoch)
+        passes = 1 if views is None else len(views)  # if the training images always change, it is about validation
+        shown = len(self.dataset.splits.get("validation", ())) + passes * (
+            0 if views is None else len(self.dataset.splits["train"])
+        )
+        saved_s = summarize(split.base).flops * (spec.epochs - passes) / _COMPUTED_A_SECOND
+        read_s = frozen.image_bytes * spec.epochs / _READ_A_SECOND
+        return saved_s > 2 * read_s and self.cache.has_room(shown * frozen.image_bytes)
+
+    def _on_features(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, epoch: int) -> StageParts:
         """Compute what frozen layers give for the images, as far as these are the same in all epochs."""
         begun = time.perf_counter()
-        validate = None
+        validate, views = None, stored_views(spec, epoch)
+        self._note_keys(spec, frozen, views or (), epoch)
         if "validation" in self.dataset.splits:
-            features = frozen.features(spec, "validation", progress=self.progress)
+            features = frozen.features("validation", progress=self.progress)
             validate = self._validation(split.head, features)
-        if (views := stored_views(spec)) is None:
+        if views is None:
             seconds = time.perf_counter() - begun
             return self._through_frozen(spec, split, frozen, validate, features_seconds=seconds)
-        shown = tuple(frozen.features(spec, "train", view, self.progress) for view in views)
+        features_of = {view: frozen.features("train", view, self.progress) for view in views}
         labels = self.dataset.labels[self.dataset.splits["train"]]
         plain = spec.model_copy(update={"augmentation": AugmentationSpec()})
+        first = views[0]
+
+        def shown(epoch: int) -> NDArray[np.float32]:
+            return features_of[spec.augmentation.view(epoch) if first else 0]
+
         feed = TrainingFeed(plain, shown, np.arange(len(labels)), labels, len(self.dataset.classes))
         learning = fused(split.head)
         trainer = keras.Model(learning.input, learning.output)
@@ -125,9 +157,20 @@ class Assembler:
         flops = summarize(split.base).flops + TRAINING * summarize(split.head).flops
         return StageParts(trainer, self._feed(spec), validate, flops=flops, features_seconds=features_seconds)
 
+    def _note_keys(self, spec: Spec, frozen: FrozenLayers, views: Sequence[int], epoch: int) -> None:
+        """Note who may want these features: others do where they are of weights that this run did not make."""
+        assert isinstance(spec.architecture, BackboneSpec)
+        shared = spec.architecture.is_pretrained and epoch == 1
+        keys = {frozen.key("train", view) for view in views}
+        if "validation" in self.dataset.splits:
+            keys.add(frozen.key("validation"))
+        (self._kept if shared else self._passing).update(keys)
+
     def _feed(self, spec: Spec) -> TrainingFeed:
         rows = self.dataset.splits["train"]
-        return TrainingFeed(spec, (self.dataset.images,), rows, self.dataset.labels[rows], len(self.dataset.classes))
+        return TrainingFeed(
+            spec, lambda _: self.dataset.images, rows, self.dataset.labels[rows], len(self.dataset.classes)
+        )
 
     def _validation(
         self, network: keras.Model, features: NDArray[np.float32] | None = None
@@ -155,11 +198,15 @@ class _Inference(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
         return self.network(images, training=False)
 
 
-def stored_views(spec: Spec) -> range | None:
-    """Return which views frozen layers see of a training image: 0 is the image itself; None where they never end."""
+def stored_views(spec: Spec, epoch: int = 1) -> tuple[int, ...] | None:
+    """Return which views frozen layers see of a training image: 0 is the image itself; None where they never end.
+
+    Args:
+        epoch: which the stage begins with.
+    """
     augmentation = spec.augmentation
     if augmentation.is_none:
-        return range(1)
+        return (0,)
     if augmentation.views is None or augmentation.mixes_labels or spec.imbalance == "oversample":
         return None
-    return range(1, min(augmentation.views, spec.epochs) + 1)
+    return tuple(sorted({augmentation.view(each) for each in range(epoch, epoch + spec.epochs)}))

@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.augmentation import draw
+from imgcls.augmentation import DRAWING_VERSION, draw
 from imgcls.augmentation.applying import augmenting_model
 from imgcls.data import Cache, Dataset
 from imgcls.data.store import FEATURE, FORMAT_VERSION, Index, Prepared, build, open_prepared
@@ -32,45 +34,53 @@ class FrozenLayers:
     """The first layers of a network, of which none learns, and where to keep what they give.
 
     Attributes:
+        spec: of the stage.
         base: image to features; run in inference mode.
         origin: what they are, for people.
         machine: device and threads, as far as they shape the rounding.
     """
 
+    spec: Spec
     base: keras.Model
     origin: str
     dataset: Dataset
     cache: Cache
     machine: str
 
-    def features(self, spec: Spec, split: str, view: int = 0, progress: Progress | None = None) -> NDArray[np.float32]:
+    def features(self, split: str, view: int = 0, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return float32 (images of the split, ...) features, memory-mapped; computed where nobody has before.
 
         Args:
             split: of the data set.
-            view: which of the spec's augmented views, from 1; 0 for the images as they are.
+            view: which of the augmented views, from 1; 0 for the images as they are.
             progress: called with (images done, images in all) while they are computed.
 
         Raises:
             RunError: the cache cannot be written.
         """
-        key = self._key(spec, split, view)
+        key = self.key(split, view)
         found = open_prepared(self.cache, key, FEATURE)
         if found is None:
             with self.cache.lock(key):
                 found = open_prepared(self.cache, key, FEATURE)  # another process may have been at it
                 if found is None:
-                    self._build(key, spec, split, view, progress)
+                    self._build(key, split, view, progress)
                     found = open_prepared(self.cache, key, FEATURE)
         assert isinstance(found, Prepared)
         return found.images
 
-    def _key(self, spec: Spec, split: str, view: int) -> str:
+    @property
+    def image_bytes(self) -> int:
+        """What the features of one image take."""
+        return int(np.prod(self.base.output_shape[1:])) * FEATURE.itemsize
+
+    def key(self, split: str, view: int = 0) -> str:
         """Return what names the store: all that shapes a feature."""
+        spec, backend = self.spec, keras.backend.backend()
         head: dict[str, Any] = {
             "kind": "features",
             "format": FORMAT_VERSION,
-            "keras": keras.__version__,
+            "versions": (keras.__version__, backend, import_module(backend).__version__, DRAWING_VERSION),
             "machine": self.machine,
             "network": self.base.to_json(),
             "data": self.dataset.key,
@@ -83,7 +93,7 @@ class FrozenLayers:
         digest.update(self.dataset.splits[split].tobytes())
         return digest.hexdigest()[:32]
 
-    def _build(self, key: str, spec: Spec, split: str, view: int, progress: Progress | None) -> None:
+    def _build(self, key: str, split: str, view: int, progress: Progress | None) -> None:
         dataset, rows = self.dataset, self.dataset.splits[split]
         height, width, channels = dataset.images.shape[1:]
 
@@ -99,12 +109,16 @@ class FrozenLayers:
             }
 
         shape = tuple(self.base.output_shape[1:])
-        build(self.cache, key, shape, len(rows), self._blocks(spec, split, view, progress), finish, FEATURE)
+        build(self.cache, key, shape, len(rows), self._blocks(split, view, progress), finish, FEATURE)
 
-    def _blocks(self, spec: Spec, split: str, view: int, progress: Progress | None) -> Iterator[NDArray[np.float32]]:
+    @cached_property
+    def _augmenting(self) -> keras.Model:
+        return augmenting_model(self.spec.augmentation, self.base, self.dataset.images.shape[1:])
+
+    def _blocks(self, split: str, view: int, progress: Progress | None) -> Iterator[NDArray[np.float32]]:
         """Yield the features in the split's order; every batch has the same size, the last is filled up."""
-        images, rows = self.dataset.images, self.dataset.splits[split]
-        model = augmenting_model(spec.augmentation, self.base, images.shape[1:]) if view else self.base
+        spec, images, rows = self.spec, self.dataset.images, self.dataset.splits[split]
+        model = self._augmenting if view else self.base
         changed = changed_images(spec.augmentation, self.dataset.labels[rows], len(self.dataset.classes))
         size, waiting = min(_BATCH, len(rows)), []
         for start in range(0, len(rows), size):

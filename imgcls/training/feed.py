@@ -7,7 +7,7 @@ stall the end of an epoch by seconds. On other backends a thread makes them ahea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,15 +34,14 @@ class TrainingFeed:
     """The training images in the order and form that each epoch shows them.
 
     Attributes:
-        views: uint8 (n, height, width, channels), of all parts; or float32 features of them. Of several, each epoch
-            shows the next.
+        shown: epoch → uint8 (n, height, width, channels), the images of all parts; or float32 features of them.
         rows: int, which of them are for training.
         labels: int (len(rows),).
         classes: how many.
     """
 
     spec: Spec
-    views: tuple[NDArray[Any], ...]
+    shown: Callable[[int], NDArray[Any]]
     rows: NDArray[np.int64]
     labels: NDArray[np.int32]
     classes: int
@@ -61,7 +60,7 @@ class TrainingFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
-        spec, images = self.spec, self.views[(epoch - 1) % len(self.views)]
+        spec, images = self.spec, self.shown(epoch)
         shape = images.shape[1:]
         order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
         # a repeated image gets other changes each time, which is why it is repeated
@@ -99,7 +98,8 @@ class TrainingFeed:
     def _build(self) -> Any:
         import tensorflow as tf
 
-        shape, kind = self.views[0].shape[1:], self.views[0].dtype
+        images = self.shown(self._epoch)
+        shape, kind = images.shape[1:], images.dtype
         image: Any = tf.TensorSpec((None, *shape), kind)
         if not self.spec.augmentation.is_none:
             fields = draw_fields(self.spec.augmentation, shape)

@@ -52,13 +52,14 @@ class DivergedError(RunError):
 
 
 def train_network(
-    spec: Spec, network: keras.Model, assemble: Callable[[Spec], StageParts], progress: Progress
+    spec: Spec, network: keras.Model, assemble: Callable[[Spec, int], StageParts], progress: Progress
 ) -> TrainingResult:
     """Train for the epochs of each of the spec's phases, or until its early stopping.
 
     Args:
         network: what has the weights, and is saved in the end.
-        assemble: gives what a phase works with; called when it is set which layers of the network learn in it.
+        assemble: gives what a phase works with, which begins with an epoch; called when it is set which layers of the
+            network learn in it.
 
     Raises:
         DivergedError: with epoch and step.
@@ -69,7 +70,7 @@ def train_network(
         stage = _stage(len(state.stages) + 1, phase, network)
         if spec.stages:
             progress.stage(stage)
-        parts = assemble(phase)
+        parts = assemble(phase, len(state.history) + 1)
         watcher = _BatchWatcher(progress, parts.feed.steps)
         state = _train_stage(stage, network, parts, watcher, state)
         result = TrainingResult(
@@ -257,6 +258,7 @@ class _BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
         if not self.first_step_seconds:
             self.first_step_seconds = time.perf_counter() - self.begun
         loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+        step = min(batch + 1, self.steps)  # Keras counts on where several at once go beyond the last
         if not math.isfinite(loss):
-            raise _diverged(self.current, batch + 1, self.steps)
-        self.progress.batch(self.current, batch + 1, self.steps, loss, accuracy)
+            raise _diverged(self.current, step, self.steps)
+        self.progress.batch(self.current, step, self.steps, loss, accuracy)

@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import keras
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from imgcls.augmentation.applying import augmenting_model
@@ -31,6 +32,7 @@ from imgcls.models import FrozenSplit, build_network, folded, fused, set_trainab
 from imgcls.randomness import generator
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
+from imgcls.spec.augmentation import AugmentationSpec
 from imgcls.spec.fields import Fraction, NonNegative, Positive, Record
 from imgcls.spec.loss import FocalSpec
 from imgcls.training.assembling import TRAINING, stored_views
@@ -109,9 +111,13 @@ def choose_precision(
     note = _read(path, _Note)
     try:
         how = "measured before"
-        if note is None or (note.step is None and note.flops >= least_flops):
-            note, how = _surveyed(phase, shape, classes, speed=speed, least_flops=least_flops)
-            _write(path, note)
+        if _is_lacking(note, least_flops):
+            with _alone(path):
+                note = _read(path, _Note)  # another process may have been at it
+                if _is_lacking(note, least_flops):
+                    note, how = _surveyed(phase, shape, classes, speed=speed, least_flops=least_flops)
+                    _write(path, note)
+        assert note is not None
         if note.step is None or note.flops < least_flops:
             return _by_layers(note, phase.batch, device, folder)
         return _by_steps(note.step, how)
@@ -140,6 +146,11 @@ class _Note(Record):
     """Share of the network's work in dense convolutions and dense layers."""
     step: _Seconds | None = None
     """None where it was only trained too shortly for measuring."""
+
+
+def _is_lacking(note: _Note | None, least_flops: float) -> bool:
+    """Return whether there is something to find out yet."""
+    return note is None or (note.step is None and note.flops >= least_flops)
 
 
 class _Machine(Record):
@@ -250,6 +261,19 @@ def _read(path: Path, kind: type[_Remembered]) -> _Remembered | None:
         return None
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from measuring the same meanwhile; where nothing can be written they may."""
+    lock = FileLock(path.with_suffix(".lock"))
+    with suppress(OSError, NotImplementedError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _write(path: Path, note: Record) -> None:
     with suppress(OSError, RunError):  # where nothing can be written, the next training measures again
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -266,19 +290,29 @@ def _steps(
     """
     networks = {"float32": network, "bfloat16": _network(_in(phase, "bfloat16"), shape, classes)}
     if of_frozen:
-        images = generator(0, "precision").integers(0, 256, (phase.batch, *shape), dtype=np.uint8)
+        images = _random_inputs(phase.batch, shape, is_image=True)
         return {each: _pass(split_frozen(networks[each]), images) for each in _PRECISIONS}
-    batch = _random_batch(phase, shape, classes)
-    return {each: _step(_in(phase, each), networks[each], shape, batch) for each in _PRECISIONS}
+    learning = {each: _learning(networks[each], phase) for each in _PRECISIONS}
+    images = _random_inputs(phase.batch, learning["float32"].input_shape[1:], is_image=learning["float32"] is network)
+    if learning["float32"] is not network:
+        phase = phase.model_copy(update={"augmentation": AugmentationSpec()})
+    batch = _batch(phase, images, classes)
+    return {each: _step(_in(phase, each), learning[each], images.shape[1:], batch) for each in _PRECISIONS}
 
 
-def _pass(split: FrozenSplit | None, images: NDArray[np.uint8]) -> Callable[[], Any]:
+def _learning(network: keras.Model, phase: Spec) -> keras.Model:
+    """Return what is fitted: the head alone where the features of frozen layers are stored."""
+    split = split_frozen(network)
+    return network if split is None or stored_views(phase) is None else split.head
+
+
+def _pass(split: FrozenSplit | None, images: NDArray[Any]) -> Callable[[], Any]:
     assert split is not None
     base = folded(split.base)
     return lambda: base.predict_on_batch(images)
 
 
-def _step(spec: Spec, network: keras.Model, shape: tuple[int, int, int], batch: Any) -> Callable[[], Any]:
+def _step(spec: Spec, network: keras.Model, shape: Any, batch: Any) -> Callable[[], Any]:
     trainer = augmenting_model(spec.augmentation, fused(network), shape)
     rates = RateTable(1)  # of 0: the weights stay as they are, the work is the same
     trainer.compile(
@@ -290,13 +324,18 @@ def _step(spec: Spec, network: keras.Model, shape: tuple[int, int, int], batch: 
     return lambda: trainer.train_on_batch(*batch)
 
 
-def _random_batch(phase: Spec, shape: tuple[int, int, int], classes: int) -> Any:
-    """Return inputs, labels and weights as the training feeds them, but of random pixels."""
-    count, draw = phase.batch, generator(0, "precision")
-    images = draw.integers(0, 256, (count, *shape), dtype=np.uint8)
-    labels = draw.integers(0, classes, count, dtype=np.int32)
+def _random_inputs(count: int, shape: tuple[int, ...], *, is_image: bool) -> NDArray[Any]:
+    draw = generator(0, "precision")
+    if is_image:
+        return draw.integers(0, 256, (count, *shape), dtype=np.uint8)
+    return draw.normal(size=(count, *shape)).astype(np.float32)
+
+
+def _batch(phase: Spec, images: NDArray[Any], classes: int) -> Any:
+    """Return inputs, labels and weights as the training feeds them."""
+    labels = generator(1, "precision").integers(0, classes, len(images), dtype=np.int32)
     spec = phase.model_copy(update={"imbalance": "none"})  # all images, each once
-    batch = next(TrainingFeed(spec, (images,), np.arange(count), labels, classes).batches(1))
+    batch = next(TrainingFeed(spec, lambda _: images, np.arange(len(images)), labels, classes).batches(1))
     return keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
 
 

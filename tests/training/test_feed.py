@@ -13,7 +13,7 @@ def feed(batch=4, **settings):
     """Return a feed of 2x2 images whose every pixel is the image's number."""
     images = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 2, 2, 1))
     spec = load_spec({"data": "digits", "batch": batch, **settings}).spec.completed()
-    return TrainingFeed(spec, (images,), np.arange(5, 20), LABELS, 2)
+    return TrainingFeed(spec, lambda epoch: images, np.arange(5, 20), LABELS, 2)
 
 
 @pytest.mark.parametrize("imbalance", ["none", "class_weights", "oversample", "undersample"])

@@ -127,7 +127,7 @@ def test_the_faster_one_is_chosen_and_remembered_and_the_networks_are_gone(quick
 @pytest.mark.parametrize(("seconds", "chosen"), [(2.2, "float32"), (2.6, "bfloat16")])
 def test_what_is_remembered_holds_and_nothing_is_built(measured, built, seconds, chosen, tmp_path):
     choose(tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.json")
     step = {"float32": seconds, "bfloat16": 2.0}
     file.write_text(json.dumps(NOTE | {"step": step}))
     built.clear()
@@ -141,7 +141,7 @@ def test_what_is_remembered_holds_and_nothing_is_built(measured, built, seconds,
 
 def test_a_broken_note_is_measured_again_and_mended(measured, tmp_path):
     choose(tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.json")
     for text in BROKEN:
         file.write_text(text)
         assert choose(tmp_path).reason == "bfloat16: 1.50 times as fast as float32, in 2 measured steps of each"
@@ -150,7 +150,7 @@ def test_a_broken_note_is_measured_again_and_mended(measured, tmp_path):
 
 def test_a_short_training_is_in_float32_also_where_a_longer_one_was_measured(measured, monkeypatch, tmp_path):
     assert choose(tmp_path, epochs=100).precision == "bfloat16"
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.json")
     work = json.loads(file.read_text())["flops"]
     monkeypatch.setattr(precision, "_FLOP_A_SECOND", {"cpu": work * IMAGES * 50})
     monkeypatch.setattr(precision, "_LEAST_SECONDS", 1.0)
@@ -169,9 +169,9 @@ def test_another_step_is_measured_for_itself_and_another_seed_is_not(measured, t
               {"architecture": ["flatten"]}, {"normalize": "standardize"}]  # fmt: skip
     for count, other in enumerate(others, start=1):
         choose(tmp_path, **other)
-        assert len(list(tmp_path.iterdir())) == count
+        assert len(list(tmp_path.glob("*.json"))) == count
     choose(tmp_path, seed=1, epochs=30, lr=0.5)
-    assert len(list(tmp_path.iterdir())) == len(others)
+    assert len(list(tmp_path.glob("*.json"))) == len(others)
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(measured, tmp_path):
