@@ -167,10 +167,9 @@ class Assembler:
         (self._kept if shared else self._passing).update(keys)
 
     def _feed(self, spec: Spec) -> TrainingFeed:
-        rows = self.dataset.splits["train"]
-        return TrainingFeed(
-            spec, lambda _: self.dataset.images, rows, self.dataset.labels[rows], len(self.dataset.classes)
-        )
+        images, rows = self.dataset.images, self.dataset.splits["train"]
+        # TensorFlow keeps the feed's generator for ever: it must not hold the assembler, and with it the network.
+        return TrainingFeed(spec, lambda _: images, rows, self.dataset.labels[rows], len(self.dataset.classes))
 
     def _validation(
         self, network: keras.Model, features: NDArray[np.float32] | None = None
