@@ -60,7 +60,9 @@ class AugmentationSpec(Record):
         return self.mixup > 0 or self.cutmix > 0
 
     def view(self, epoch: int) -> int:
-        """Return which of its ways an epoch changes the images in; both count from 1."""
+        """Return which of its ways an epoch changes the images in, from 1 on; 0 where they stay as they are."""
+        if self.is_none:
+            return 0
         return epoch if self.views is None else (epoch - 1) % self.views + 1
 
     @property

@@ -22,7 +22,7 @@ from imgcls.spec.augmentation import AugmentationSpec
 from imgcls.training.features import FrozenLayers
 from imgcls.training.feed import TrainingFeed
 
-__all__ = ["TRAINING", "Assembler", "StageParts", "stored_views"]
+__all__ = ["TRAINING", "Assembler", "StageParts", "Validate", "stored_views"]
 
 log = logging.getLogger("imgcls")
 
@@ -30,6 +30,7 @@ _COMPUTED_A_SECOND, _READ_A_SECOND = 1e11, 1e9  # FLOP of two cores; bytes of a 
 
 TRAINING = 3  # forward passes that a training step is worth: the gradients of activations and weights cost one each
 
+Validate = Callable[[], tuple[float, float]]
 Measure = Callable[[keras.Model, NDArray[Any], NDArray[np.int64], NDArray[np.int32]], tuple[float, float]]
 
 
@@ -48,7 +49,7 @@ class StageParts:
 
     trainer: keras.Model
     feed: TrainingFeed
-    validate: Callable[[], tuple[float, float]] | None
+    validate: Validate | None
     flops: int
     features_seconds: float = 0.0
 
@@ -84,13 +85,14 @@ class Assembler:
         assert isinstance(spec.architecture, BackboneSpec)
         origin = f"{spec.architecture.backbone} up to {split.layer}"
         frozen = FrozenLayers(spec, folded(split.base), origin, self.dataset, self.cache, self.machine)
-        if not self._is_worth_storing(spec, split, frozen, epoch):
-            return self._through_frozen(spec, split, frozen, self._validation(self.network))
-        try:
-            return self._on_features(spec, split, frozen, epoch)
-        except RunError as error:
-            log.warning("frozen layers are computed in every epoch: %s", error)
-            return self._through_frozen(spec, split, frozen, self._validation(self.network))
+        views = stored_views(spec, epoch)
+        if self._is_worth_storing(spec, split, frozen, views):
+            self._note_keys(spec, frozen, views, epoch)
+            try:
+                return self._on_features(spec, split, frozen, views)
+            except RunError as error:
+                log.warning("frozen layers are computed in every epoch: %s", error)
+        return self._through_frozen(spec, split, frozen, self._validation(self.network))
 
     def _whole(self, spec: Spec) -> StageParts:
         images = self.dataset.images
@@ -104,35 +106,30 @@ class Assembler:
         if gone := self._passing - self._kept:
             self.cache.clear(gone)
 
-    def _is_worth_storing(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, epoch: int) -> bool:
+    def _is_worth_storing(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, views: Sequence[int]) -> bool:
         """Return whether reading features is clearly faster than computing them, and the disk has room for them."""
-        views = stored_views(spec, epoch)
-        passes = 1 if views is None else len(views)  # if the training images always change, it is about validation
-        shown = len(self.dataset.splits.get("validation", ())) + passes * (
-            0 if views is None else len(self.dataset.splits["train"])
-        )
+        splits = self.dataset.splits
+        stored = len(splits.get("validation", ())) + len(views) * len(splits["train"])
+        passes = len(views) or 1  # where the training images always change, it is about those of validation
         saved_s = summarize(split.base).flops * (spec.epochs - passes) / _COMPUTED_A_SECOND
         read_s = frozen.image_bytes * spec.epochs / _READ_A_SECOND
-        return saved_s > 2 * read_s and self.cache.has_room(shown * frozen.image_bytes)
+        return saved_s > 2 * read_s and self.cache.has_room(stored * frozen.image_bytes)
 
-    def _on_features(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, epoch: int) -> StageParts:
+    def _on_features(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, views: Sequence[int]) -> StageParts:
         """Compute what frozen layers give for the images, as far as these are the same in all epochs."""
-        begun = time.perf_counter()
-        validate, views = None, stored_views(spec, epoch)
-        self._note_keys(spec, frozen, views or (), epoch)
+        begun, validate = time.perf_counter(), None
         if "validation" in self.dataset.splits:
             features = frozen.features("validation", progress=self.progress)
             validate = self._validation(split.head, features)
-        if views is None:
+        if not views:
             seconds = time.perf_counter() - begun
             return self._through_frozen(spec, split, frozen, validate, features_seconds=seconds)
         features_of = {view: frozen.features("train", view, self.progress) for view in views}
         labels = self.dataset.labels[self.dataset.splits["train"]]
         plain = spec.model_copy(update={"augmentation": AugmentationSpec()})
-        first = views[0]
 
         def shown(epoch: int) -> NDArray[np.float32]:
-            return features_of[spec.augmentation.view(epoch) if first else 0]
+            return features_of[spec.augmentation.view(epoch)]
 
         feed = TrainingFeed(plain, shown, np.arange(len(labels)), labels, len(self.dataset.classes))
         learning = fused(split.head)
@@ -146,7 +143,7 @@ class Assembler:
         spec: Spec,
         split: FrozenSplit,
         frozen: FrozenLayers,
-        validate: Callable[[], tuple[float, float]] | None,
+        validate: Validate | None,
         *,
         features_seconds: float = 0.0,
     ) -> StageParts:
@@ -171,9 +168,7 @@ class Assembler:
         # TensorFlow keeps the feed's generator for ever: it must not hold the assembler, and with it the network.
         return TrainingFeed(spec, lambda _: images, rows, self.dataset.labels[rows], len(self.dataset.classes))
 
-    def _validation(
-        self, network: keras.Model, features: NDArray[np.float32] | None = None
-    ) -> Callable[[], tuple[float, float]] | None:
+    def _validation(self, network: keras.Model, features: NDArray[np.float32] | None = None) -> Validate | None:
         rows = self.dataset.splits.get("validation")
         if rows is None:
             return None
@@ -197,15 +192,14 @@ class _Inference(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
         return self.network(images, training=False)
 
 
-def stored_views(spec: Spec, epoch: int = 1) -> tuple[int, ...] | None:
-    """Return which views frozen layers see of a training image: 0 is the image itself; None where they never end.
+def stored_views(spec: Spec, epoch: int = 1) -> tuple[int, ...]:
+    """Return which views frozen layers see of a training image: 0 is the image itself; none where they never end.
 
     Args:
         epoch: which the stage begins with.
     """
     augmentation = spec.augmentation
-    if augmentation.is_none:
-        return (0,)
-    if augmentation.views is None or augmentation.mixes_labels or spec.imbalance == "oversample":
-        return None
+    endless = augmentation.views is None or augmentation.mixes_labels or spec.imbalance == "oversample"
+    if endless and not augmentation.is_none:
+        return ()
     return tuple(sorted({augmentation.view(each) for each in range(epoch, epoch + spec.epochs)}))

@@ -82,16 +82,22 @@ class FrozenLayers:
             "format": FORMAT_VERSION,
             "versions": (keras.__version__, backend, import_module(backend).__version__, DRAWING_VERSION),
             "machine": self.machine,
-            "network": self.base.to_json(),
+            "network": self._identity,
             "data": self.dataset.key,
         }
         if view:
             head |= {"augmentation": spec.augmentation.model_dump(exclude={"views"}), "seed": spec.seed, "view": view}
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-        for weight in self.base.get_weights():
-            digest.update(np.ascontiguousarray(weight).tobytes())
         digest.update(self.dataset.splits[split].tobytes())
         return digest.hexdigest()[:32]
+
+    @cached_property
+    def _identity(self) -> str:
+        """What names the layers: their graph and weights, which do not change while this stands for them."""
+        digest = hashlib.sha256(self.base.to_json().encode())
+        for weight in self.base.get_weights():
+            digest.update(np.ascontiguousarray(weight).tobytes())
+        return digest.hexdigest()
 
     def _build(self, key: str, split: str, view: int, progress: Progress | None) -> None:
         dataset, rows = self.dataset, self.dataset.splits[split]
@@ -122,12 +128,12 @@ class FrozenLayers:
         changed = changed_images(spec.augmentation, self.dataset.labels[rows], len(self.dataset.classes))
         size, waiting = min(_BATCH, len(rows)), []
         for start in range(0, len(rows), size):
-            places = np.resize(np.arange(start, min(start + size, len(rows))), size)
+            stop = min(start + size, len(rows))
+            places = np.resize(np.arange(start, stop), size)
             batch: Any = images[rows[places]]
             if view:
                 drawn = draw(spec.augmentation, images.shape[1:], spec.seed, view, places, changed[places])
                 batch = {**drawn, "image": batch}
-            stop = min(start + size, len(rows))
             waiting.append(np.asarray(model.predict_on_batch(batch)[: stop - start], np.float32))
             if len(waiting) == _FLUSHED_BATCHES or stop == len(rows):
                 yield np.concatenate(waiting)

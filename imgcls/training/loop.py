@@ -18,20 +18,19 @@ from imgcls.errors import RunError
 from imgcls.models import set_trainable, summarize
 from imgcls.spec import Spec
 from imgcls.spec.optimization import Plateau
-from imgcls.training.assembling import StageParts
+from imgcls.training.assembling import StageParts, Validate
 from imgcls.training.losses import build_loss
 from imgcls.training.optimizers import RateTable, build_optimizer
 from imgcls.training.schedules import epoch_rates
 from imgcls.training.state import EpochRow, Stage, StageResult, TrainingResult, TrainingState
 from imgcls.training.stopping import watch_plateau, watch_stopping
 
-__all__ = ["DivergedError", "Progress", "train_network"]
+__all__ = ["DivergedError", "Progress", "compile_trainer", "train_network"]
 
 _FLOPS_AT_ONCE = 50_000_000_000  # a fraction of a second: so often is progress shown, and Ctrl-C heard
 _MOST_AT_ONCE = 32
 
 Weights = list[NDArray[Any]]
-Validate = Callable[[], tuple[float, float]]
 
 
 class Progress(Protocol):
@@ -135,14 +134,20 @@ def _ended(stage: Stage, state: TrainingState, best_epoch: int) -> TrainingState
 
 def _compile(spec: Spec, parts: StageParts) -> RateTable:
     rates = RateTable(parts.feed.steps)
-    parts.trainer.compile(
+    at_once = steps_at_once(parts.flops * spec.batch, parts.feed.steps) if many_steps_at_once() else 1
+    compile_trainer(spec, parts.trainer, rates, at_once)
+    return rates
+
+
+def compile_trainer(spec: Spec, trainer: keras.Model, rates: RateTable, at_once: int = 1) -> None:
+    """Make a network ready to be fitted as the spec says, with so many steps an execution."""
+    trainer.compile(
         optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
         loss=build_loss(spec),
         metrics=["accuracy"],
         jit_compile=jit_compile(),
-        steps_per_execution=steps_at_once(parts.flops * spec.batch, parts.feed.steps) if many_steps_at_once() else 1,
+        steps_per_execution=at_once,
     )
-    return rates
 
 
 def steps_at_once(flops: int, steps: int) -> int:

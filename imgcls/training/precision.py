@@ -25,7 +25,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from imgcls.augmentation.applying import augmenting_model
-from imgcls.backend import Device, jit_compile
+from imgcls.backend import Device
 from imgcls.errors import RunError
 from imgcls.files import write_json
 from imgcls.models import FrozenSplit, build_network, folded, fused, set_trainable, split_frozen, summarize
@@ -37,8 +37,8 @@ from imgcls.spec.fields import Fraction, NonNegative, Positive, Record
 from imgcls.spec.loss import FocalSpec
 from imgcls.training.assembling import TRAINING, stored_views
 from imgcls.training.feed import TrainingFeed
-from imgcls.training.losses import build_loss
-from imgcls.training.optimizers import RateTable, build_optimizer
+from imgcls.training.loop import compile_trainer
+from imgcls.training.optimizers import RateTable
 
 __all__ = ["PrecisionChoice", "choose_precision"]
 
@@ -220,8 +220,7 @@ def _convolution(precision: Precision) -> Callable[[], Any]:
 
 def _frozen_passes(phase: Spec) -> int:
     """Return how often each training image passes the frozen layers, if there are any."""
-    views = stored_views(phase)
-    return phase.epochs if views is None else len(views)
+    return len(stored_views(phase)) or phase.epochs
 
 
 def _network(spec: Spec, shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -302,8 +301,8 @@ def _steps(
 
 def _learning(network: keras.Model, phase: Spec) -> keras.Model:
     """Return what is fitted: the head alone where the features of frozen layers are stored."""
-    split = split_frozen(network)
-    return network if split is None or stored_views(phase) is None else split.head
+    split = split_frozen(network) if stored_views(phase) else None
+    return split.head if split else network
 
 
 def _pass(split: FrozenSplit | None, images: NDArray[Any]) -> Callable[[], Any]:
@@ -314,13 +313,7 @@ def _pass(split: FrozenSplit | None, images: NDArray[Any]) -> Callable[[], Any]:
 
 def _step(spec: Spec, network: keras.Model, shape: Any, batch: Any) -> Callable[[], Any]:
     trainer = augmenting_model(spec.augmentation, fused(network), shape)
-    rates = RateTable(1)  # of 0: the weights stay as they are, the work is the same
-    trainer.compile(
-        optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
-        loss=build_loss(spec),
-        metrics=["accuracy"],
-        jit_compile=jit_compile(),  # as in the training
-    )
+    compile_trainer(spec, trainer, RateTable(1))  # rates of 0: the weights stay as they are, the work is the same
     return lambda: trainer.train_on_batch(*batch)
 
 
