@@ -30,7 +30,7 @@ __all__ = [
 HEAD = "architecture.head"  # where the layers of the head stand in the spec
 
 _HEAD_NAME = re.compile(r"_head(_\d+)+$")  # what apply_layers makes of it
-_OWN_NAME = re.compile(r"(image|normalize|zca_\w+|output)$")
+_OWN_NAME = re.compile(r"(image|normalize|zca_\w+|patch_whiten|output)$")
 _LEAST = re.compile(r"at least\s+`?(\d+x\d+)")
 
 

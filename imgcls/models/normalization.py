@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from imgcls.errors import SpecError
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
-from imgcls.spec.normalization import ZcaSpec
+from imgcls.spec.normalization import AnyNormalization, PatchWhiteningSpec, ZcaSpec
 from imgcls.spec.preprocessing import BACKBONE_MODES
 
 __all__ = ["PixelStatistics", "normalized", "pixel_statistics"]
@@ -23,6 +25,7 @@ _TORCH_STDDEV = (0.229, 0.224, 0.225)
 
 _CHUNK = 1024  # images at once: bounded memory, however many there are
 _EXACT_CHUNK = 256  # products of pixels summed over so many images stay below 2^24: float32 holds them exactly
+_PATCHES = 4_000_000  # seen to fit patch whitening: a second's work, whatever the images are
 _ROUNDING_VARIANCE = 1 / 12  # of whole numbers: less cannot be known, and a constant channel must not divide by nothing
 _MAX_WHITENED = 4096  # values of an image: the matrix is the square of it, 64 MB
 
@@ -36,8 +39,9 @@ class PixelStatistics:
         high: the greatest.
         mean: of each channel, 0..255.
         variance: of each channel, in the square of that unit.
-        whitening_mean: float32 (height * width * channels,), of each value, 0..1; none without ZCA.
-        whitening: float32 (height * width * channels, the same), the symmetric ZCA matrix for values 0..1.
+        whitening_mean: float32 (values,), of each value of an image or of a patch, 0..1; none without whitening.
+        whitening: float32 (values, values), for values 0..1: the symmetric ZCA matrix of images, or a column for each
+            principal component of patches.
     """
 
     low: float = 0.0
@@ -49,7 +53,7 @@ class PixelStatistics:
 
 
 def pixel_statistics(
-    normalize: str | ZcaSpec | None, images: NDArray[np.uint8], rows: NDArray[np.int64]
+    normalize: AnyNormalization | None, images: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> PixelStatistics:
     """Measure what a normalisation needs to know, and nothing where it needs nothing.
 
@@ -63,6 +67,8 @@ def pixel_statistics(
     """
     if isinstance(normalize, ZcaSpec):
         return _whitening(images, rows, normalize.epsilon)
+    if isinstance(normalize, PatchWhiteningSpec):
+        return _patch_whitening(images, rows, normalize)
     if normalize in ("minmax", "standardize"):
         return _ranges(images, rows)
     return PixelStatistics()
@@ -82,10 +88,17 @@ def normalized(spec: Spec, image: keras.KerasTensor, pixels: PixelStatistics | N
     """
     if isinstance(spec.normalize, ZcaSpec):
         return _whitened(image, pixels or PixelStatistics())
+    if isinstance(spec.normalize, PatchWhiteningSpec):
+        return _whitened_patches(image, spec.normalize.size, pixels or PixelStatistics())
     if spec.normalize == "backbone" and isinstance(spec.architecture, BackboneSpec):
         return _as_trained(image, spec.architecture.backbone)
+    return _scaled(image, spec.normalize, pixels)
+
+
+def _scaled(image: keras.KerasTensor, method: str | None, pixels: PixelStatistics | None) -> keras.KerasTensor:
+    """Scale each channel by itself."""
     fixed = {"name": "normalize", "dtype": "float32"}
-    match spec.normalize:
+    match method:
         case "unit":
             return keras.layers.Rescaling(1 / 255, **fixed)(image)
         case "minmax":
@@ -117,21 +130,49 @@ def _ranges(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> PixelStatisti
 def _whitening(images: NDArray[np.uint8], rows: NDArray[np.int64], epsilon: float) -> PixelStatistics:
     """Fit ZCA whitening (Krizhevsky, 2009): U diag(1 / sqrt(s + epsilon)) U^T of the covariance U diag(s) U^T."""
     _require_small(images.shape[1:])
-    values = int(np.prod(images.shape[1:]))
-    sums, products = np.zeros(values), np.zeros((values, values))
-    for start in range(0, len(rows), _EXACT_CHUNK):
-        chunk = images[rows[start : start + _EXACT_CHUNK]].reshape(-1, values).astype(np.float32)
-        sums += chunk.sum(axis=0, dtype=np.float64)
-        products += chunk.T @ chunk
-    mean = sums / len(rows)
-    products /= len(rows)
-    products -= np.outer(mean, mean)
-    variances, directions = np.linalg.eigh(products / 255**2)
-    scales = 1 / np.sqrt(np.maximum(variances, 0) + epsilon)  # rounding leaves some below 0 where images are few
-    whitening = (directions * scales) @ directions.T
-    return PixelStatistics(
-        whitening_mean=(mean / 255).astype(np.float32), whitening=whitening.astype(np.float32)
-    )  # fmt: skip
+    chunks = (images[rows[start : start + _EXACT_CHUNK]] for start in range(0, len(rows), _EXACT_CHUNK))
+    mean, scales, directions = _principal(chunk.reshape(len(chunk), -1) for chunk in chunks)
+    whitening = (directions / np.sqrt(scales + epsilon)) @ directions.T
+    return PixelStatistics(whitening_mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
+
+
+def _patch_whitening(
+    images: NDArray[np.uint8], rows: NDArray[np.int64], normalize: PatchWhiteningSpec
+) -> PixelStatistics:
+    """Fit the principal components of patches, U / sqrt(s + epsilon), on images at even distances."""
+    size, (height, width, channels) = normalize.size, images.shape[1:]
+    _require_patch(size, height, width)
+    wanted = -(-_PATCHES // ((height - size + 1) * (width - size + 1)))
+    sample = rows[:: max(1, len(rows) // wanted)]
+
+    def chunks() -> Iterator[NDArray[np.uint8]]:
+        for row in sample:
+            patches = sliding_window_view(images[row], (size, size), axis=(0, 1)).transpose(0, 1, 3, 4, 2)
+            patches = patches.reshape(-1, size * size * channels)
+            yield from (patches[start : start + _EXACT_CHUNK] for start in range(0, len(patches), _EXACT_CHUNK))
+
+    mean, variances, directions = _principal(chunks())
+    whitening = directions / np.sqrt(variances + normalize.epsilon)
+    return PixelStatistics(whitening_mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
+
+
+def _principal(
+    chunks: Iterable[NDArray[np.uint8]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean (values,), variances (values,) and directions, a column each, of rows of values; in 0..1.
+
+    Args:
+        chunks: uint8 (at most _EXACT_CHUNK, values).
+    """
+    sums, products, count = np.zeros(1), np.zeros((1, 1)), 0
+    for chunk in chunks:
+        values = chunk.astype(np.float32)
+        sums = sums + values.sum(axis=0, dtype=np.float64)
+        products = products + values.T @ values
+        count += len(chunk)
+    mean = sums / count
+    variances, directions = np.linalg.eigh((products / count - np.outer(mean, mean)) / 255**2)
+    return mean / 255, np.maximum(variances, 0), directions  # rounding leaves some below 0 where images are few
 
 
 def _whitened(image: keras.KerasTensor, pixels: PixelStatistics) -> keras.KerasTensor:
@@ -147,6 +188,31 @@ def _whitened(image: keras.KerasTensor, pixels: PixelStatistics) -> keras.KerasT
     if pixels.whitening is not None and pixels.whitening_mean is not None:
         dense.set_weights([pixels.whitening / 255, -pixels.whitening_mean @ pixels.whitening])
     return keras.layers.Reshape(shape, name="zca_reshape", dtype="float32")(vector)
+
+
+def _whitened_patches(image: keras.KerasTensor, size: int, pixels: PixelStatistics) -> keras.KerasTensor:
+    """Project each patch on its principal components, by a convolution that never learns; parts as of a CReLU."""
+    height, width, channels = image.shape[1:]
+    _require_patch(size, height, width)
+    conv = keras.layers.Conv2D(
+        2 * size * size * channels,
+        size,
+        activation="relu",
+        kernel_initializer="zeros",
+        trainable=False,
+        name="patch_whiten",
+        dtype="float32",
+    )
+    components = conv(image)
+    if pixels.whitening is not None and pixels.whitening_mean is not None:
+        both = np.concatenate([pixels.whitening, -pixels.whitening], axis=1)
+        conv.set_weights([(both / 255).reshape(conv.kernel.shape), -pixels.whitening_mean @ both])
+    return components
+
+
+def _require_patch(size: int, height: int, width: int) -> None:
+    if size > min(height, width):
+        raise SpecError(f"normalize: patch_whitening with patches of {size} pixels, but images are {height}x{width}")
 
 
 def _require_small(shape: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from imgcls.spec.architecture import CnnSpec, LayersSpec, ResNetSpec, VggSpec
+from imgcls.spec.architecture import AirbenchSpec, CnnSpec, LayersSpec, ResNetSpec, VggSpec
 from imgcls.spec.layers import Layer
 
 __all__ = ["PRESET_LAYERS", "architecture_layers"]
@@ -47,6 +47,16 @@ def _cnn(spec: CnnSpec) -> list[Any]:
     return layers + _head(spec.dense, spec.dropout)
 
 
+def _airbench(spec: AirbenchSpec) -> list[Any]:
+    layers: list[Any] = []
+    for stage, filters in enumerate(spec.filters, start=1):
+        is_last = stage == len(spec.filters)
+        pool = {"max_pool": {"size": 2, "padding": "same" if is_last else "valid"}}  # a single pixel may be left there
+        conv, norm = _conv(filters)
+        layers += [conv, pool, norm, "relu", conv, norm, "relu"]
+    return [*layers, "global_average_pool", *([{"dropout": spec.dropout}] if spec.dropout else [])]
+
+
 def _vgg(spec: VggSpec) -> list[Any]:
     layers: list[Any] = []
     for filters in spec.filters:
@@ -68,4 +78,9 @@ def _resnet(spec: ResNetSpec) -> list[Any]:
     return [*layers, "global_average_pool", *([{"dropout": spec.dropout}] if spec.dropout else [])]
 
 
-PRESET_LAYERS: dict[str, Callable[[Any], list[Any]]] = {"cnn": _cnn, "resnet": _resnet, "vgg": _vgg}
+PRESET_LAYERS: dict[str, Callable[[Any], list[Any]]] = {
+    "airbench": _airbench,
+    "cnn": _cnn,
+    "resnet": _resnet,
+    "vgg": _vgg,
+}

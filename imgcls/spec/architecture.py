@@ -17,6 +17,7 @@ __all__ = [
     "FORMS",
     "PRESETS",
     "WEIGHTS_WORDS",
+    "AirbenchSpec",
     "AnyArchitecture",
     "BackboneSpec",
     "CnnSpec",
@@ -77,6 +78,17 @@ class ResNetSpec(Record):
     filters: Filters = (32, 64, 128)
     blocks: Count = 2
     """Residual blocks of each stage; each has two convolutions."""
+    dropout: Rate = 0.0
+
+
+class AirbenchSpec(Record):
+    """Two convolutions with a pooling between them for each entry of `filters` (Jordan, 2024: airbench94).
+
+    Little of it is computed at full resolution. `normalize: patch_whitening`, its default, is the first layer.
+    """
+
+    preset: Literal["airbench"] = "airbench"
+    filters: Filters = (64, 256, 256)
     dropout: Rate = 0.0
 
 
@@ -144,6 +156,7 @@ class BackboneSpec(Record):
 
 
 PRESETS: dict[str, type[Record]] = {
+    "airbench": AirbenchSpec,
     "cnn": CnnSpec,
     "resnet": ResNetSpec,
     "vgg": VggSpec,

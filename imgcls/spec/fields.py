@@ -85,8 +85,12 @@ def _mapping_from(expand: Callable[[Any], Any], accepted: str, *, optional: bool
     return check
 
 
-def word_or_settings(words: Any, settings: type[Record], expand: Callable[[Any], Any], short: Any) -> Any:
-    """Return a type that is one of ``words`` or a record; ``expand`` turns the names in ``short`` into the latter."""
+def word_or_settings(words: Any, settings: Any, expand: Callable[[Any], Any], short: Any) -> Any:
+    """Return a type that is one of ``words`` or of the records ``settings``.
+
+    Args:
+        short: names that ``expand`` turns into such a record.
+    """
     return Annotated[
         Annotated[words, Tag("<word>")] | Annotated[settings, Tag("<settings>")],
         Discriminator(lambda value: "<word>" if isinstance(value, str) else "<settings>"),

@@ -7,7 +7,6 @@ from typing import Any
 
 from imgcls.findings import Finding
 from imgcls.spec.architecture import BackboneSpec, FromLayer
-from imgcls.spec.normalization import ZcaSpec
 from imgcls.spec.preprocessing import BACKBONE_MODES, Mode
 from imgcls.spec.spec import Spec
 
@@ -49,7 +48,7 @@ def _loss(spec: Spec) -> Iterator[Finding]:
 
 def _input_scale(spec: Spec) -> Iterator[Finding]:
     architecture, method = spec.architecture, spec.normalize
-    if isinstance(method, ZcaSpec):
+    if not isinstance(method, str | None):
         method = method.method
     if not isinstance(architecture, BackboneSpec) or not architecture.is_pretrained or method in (None, "backbone"):
         return

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from imgcls.spec.architecture import AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
+from imgcls.spec.architecture import AirbenchSpec, AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
 from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, expand_data
 from imgcls.spec.extending import allow_extends
 from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand, shown
 from imgcls.spec.loss import AnyLoss, FocalSpec, expand_loss
-from imgcls.spec.normalization import AnyNormalization, expand_normalize
+from imgcls.spec.normalization import AnyNormalization, PatchWhiteningSpec, expand_normalize
 from imgcls.spec.optimization import (
     Adam,
     AnyOptimizer,
@@ -130,6 +130,8 @@ class Spec(Record):
             raise fault("mixup and cutmix need one-hot labels, this loss takes class numbers", "loss", "augmentation")
         if self.distribute != "none" and self.backend != "tensorflow":
             raise fault(f"distribute needs backend: tensorflow, got {self.backend}", "distribute", "backend")
+        if isinstance(self.normalize, PatchWhiteningSpec) and isinstance(self.architecture, BackboneSpec):
+            raise fault("normalize: patch_whitening is for networks from scratch: a backbone wants images", "normalize")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
             raise fault("normalize: backbone needs a backbone as architecture", "normalize", "architecture")
         if any(stage.trainable is not None for stage in self.stages) and not isinstance(
@@ -191,11 +193,18 @@ class Spec(Record):
                 "resolution": self.resolution or resolution,
                 "color": self.color or color,
                 "loss": self.loss_in_force,
-                "normalize": self.normalize or ("backbone" if isinstance(self.architecture, BackboneSpec) else "unit"),
+                "normalize": self.normalize or _normalization(self.architecture),
                 **{key: getattr(first, key) for key in ("architecture", "optimizer", "lr", "epochs", "early_stopping")},
                 "stages": tuple(map(_as_stage, phases if self.stages else ())),
             }
         )
+
+
+def _normalization(architecture: AnyArchitecture) -> AnyNormalization:
+    """Return what an architecture is fed with where nothing else is said."""
+    if isinstance(architecture, BackboneSpec):
+        return "backbone"
+    return PatchWhiteningSpec() if isinstance(architecture, AirbenchSpec) else "unit"
 
 
 def _refuse_shared_parts(data: DataSpec) -> None:

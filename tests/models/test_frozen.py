@@ -95,6 +95,10 @@ def test_a_network_that_learns_from_its_start_has_no_frozen_part(tiny_backbone, 
     assert split_frozen(build(normalize=normalize, **architecture)) is None
 
 
+def test_what_only_prepares_pixels_is_no_frozen_part():
+    assert split_frozen(build(normalize="patch_whitening", preset="airbench", filters=[4, 4])) is None
+
+
 def test_the_statistics_of_a_trained_batch_norm_do_not_stand_still(tiny_backbone):
     network = tiny(batch_norm="train", trainable={"from": "last_norm"})
     norm = network.get_layer("last_norm")

@@ -83,8 +83,9 @@ def test_zca_is_that_of_the_textbook():
     np.testing.assert_allclose(statistics.whitening_mean, flat.mean(axis=0), atol=1e-6)
 
 
-def test_zca_sees_the_training_rows_only():
-    images, normalize = photos(), zca_spec().normalize
+@pytest.mark.parametrize("method", ["zca", "patch_whitening"])
+def test_whitening_sees_the_training_rows_only(method):
+    images, normalize = photos(), zca_spec(normalize=method).normalize
     changed = images.copy()
     changed[300:] = 255 - changed[300:] // 2
     first, second = (pixel_statistics(normalize, each, np.arange(300)) for each in (images, changed))
@@ -94,15 +95,55 @@ def test_zca_sees_the_training_rows_only():
     assert not np.array_equal(first.whitening, pixel_statistics(normalize, changed, np.arange(400)).whitening)
 
 
-def test_whitening_does_not_learn():
-    images, spec = photos(), zca_spec()
+@pytest.mark.parametrize(
+    ("method", "layer", "values"), [("zca", "zca_whiten", 90), ("patch_whitening", "patch_whiten", 5 * 4 * 24)]
+)
+def test_whitening_does_not_learn(method, layer, values):
+    images, spec = photos(), zca_spec(normalize=method)
     network = build_network(spec, SHAPE, 4, pixel_statistics(spec.normalize, images, np.arange(400)))
-    before = network.get_layer("zca_whiten").get_weights()
+    before = network.get_layer(layer).get_weights()
     network.compile("sgd", "sparse_categorical_crossentropy")
     network.train_on_batch(images[:32], np.arange(32) % 4)
 
-    assert all(map(np.array_equal, before, network.get_layer("zca_whiten").get_weights()))
-    assert summarize(network).trainable_params == 90 * 4 + 4
+    assert all(map(np.array_equal, before, network.get_layer(layer).get_weights()))
+    assert summarize(network).trainable_params == values * 4 + 4
+
+
+def whitened_patches(images, normalize, path):
+    """The parts that a saved network computes, put together again: (patches, values)."""
+    spec = zca_spec(normalize=normalize)
+    network = build_network(spec, images.shape[1:], 4, pixel_statistics(spec.normalize, images, np.arange(len(images))))
+    network.save(path / "model.keras")
+    loaded = keras.models.load_model(path / "model.keras", compile=False, safe_mode=True)
+    parts = keras.Model(loaded.inputs, loaded.get_layer("patch_whiten").output).predict(images, verbose=0)
+    assert (parts >= 0).all()
+    positive, negative = np.split(parts.reshape(-1, parts.shape[-1]), 2, axis=1)
+    return positive - negative
+
+
+@pytest.mark.parametrize(("size", "values"), [(1, 3), (2, 12), (3, 27)])
+def test_patches_are_whitened_in_the_saved_network(tmp_path, size, values):
+    patches = whitened_patches(photos(), {"method": "patch_whitening", "size": size, "epsilon": 1e-9}, tmp_path)
+
+    assert patches.shape == (400 * (7 - size) * (6 - size), values)
+    np.testing.assert_allclose(covariance(patches), np.eye(values), atol=0.02)
+    np.testing.assert_allclose(patches.mean(axis=0), 0, atol=1e-3)
+
+
+def test_the_variance_of_a_weak_component_stays_below_1_by_epsilon(tmp_path):
+    patches = whitened_patches(photos(), {"method": "patch_whitening", "epsilon": 1e-3}, tmp_path)
+    kept = patches.var(axis=0) / (1 - patches.var(axis=0)) * 1e-3  # s / (s + epsilon) is what is left of 1
+
+    flat = np.lib.stride_tricks.sliding_window_view(photos() / 255, (2, 2), axis=(1, 2)).reshape(-1, 3, 4)
+    np.testing.assert_allclose(np.sort(kept), np.linalg.eigvalsh(covariance(flat)), rtol=0.02)
+
+
+def test_patches_larger_than_the_image_are_refused():
+    spec = zca_spec(normalize={"method": "patch_whitening", "size": 6})
+    with pytest.raises(SpecError, match="patches of 6 pixels, but images are 6x5"):
+        build_network(spec, SHAPE, 4, None)
+    with pytest.raises(SpecError, match="patches of 6 pixels, but images are 6x5"):
+        pixel_statistics(spec.normalize, photos(), np.arange(400))
 
 
 @pytest.mark.parametrize("pixels", ["described", "measured"])
@@ -115,7 +156,7 @@ def test_images_too_large_to_whiten_are_refused_with_what_fits(pixels):
             pixel_statistics(spec.normalize, np.zeros((2, 64, 64, 3), np.uint8), np.arange(2))
 
 
-@pytest.mark.parametrize("normalize", ["unit", "minmax", "standardize", "zca", "none"])
+@pytest.mark.parametrize("normalize", ["unit", "minmax", "standardize", "zca", "patch_whitening", "none"])
 def test_a_network_can_be_described_without_pixels(normalize):
     assert build_network(zca_spec(normalize=normalize), SHAPE, 4, None).output_shape == (None, 4)
 

@@ -95,6 +95,11 @@ BROKEN = {
         "2:5",
         "lr  early stopping and plateau watch the validation part",
     ),
+    "patches for a backbone": (
+        "data: digits\narchitecture: resnet50\nnormalize: patch_whitening",
+        "3:12",
+        "a backbone wants images",
+    ),
     "the scaling of a backbone without one": ("data: digits\nnormalize: backbone", "2:12", "needs a backbone"),
     "parts that leave nothing to train on": (
         "data: {source: digits, validation: 0.9, test: 0.1}",
@@ -219,6 +224,7 @@ def test_a_stage_that_there_is_not_is_refused_with_those_that_there_are(stages, 
     ("given", "message"),
     [
         ({"method": "zca", "epsilon": 0}, "normalize.epsilon  got 0; a number above 0 is accepted"),
+        ({"method": "patch_whitening", "size": 0}, "normalize.size  got 0; a whole number of at least 1"),
         ({"method": "unit", "epsilon": 1}, "normalize.method  unit has no settings: write normalize: unit"),
         ({"method": "unti"}, "normalize.method  unknown normalization 'unti'; did you mean unit?"),
         ("unti", "normalize  unknown normalization 'unti'; did you mean unit?"),
