@@ -32,6 +32,8 @@ def describe_environment(
         "platform": platform.platform(),
         "backend": device.backend,
         "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.note},
+        "replicas": device.replicas,
+        "workers": device.workers,
         "precision": precision,
         "precision_reason": precision_reason,
         "seed": seed,

@@ -20,6 +20,9 @@ __all__ = ["Observer"]
 class Observer:
     """Hears each step of a run and does nothing; override what is of interest."""
 
+    def joined(self, rank: int, workers: int) -> None:
+        """This process is one of several that train together; of rank 0 is the one that writes the run folder."""
+
     def preparing(self, done: int, total: int) -> None:
         """So many images of the data are decoded."""
 

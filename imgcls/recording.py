@@ -63,7 +63,8 @@ def recorded(run: Run) -> Iterator[None]:
     except Exception as error:
         log.exception("the run failed")
         run.set_status("failed", f"{type(error).__name__}: {error}")
-        error.run_folder = run.folder  # type: ignore[attr-defined] # where the traceback is
+        if run.is_kept:
+            error.run_folder = run.folder  # type: ignore[attr-defined] # where the traceback is
         raise
     except BaseException as error:  # Ctrl-C or a signal
         log.warning("interrupted: %s", error or type(error).__name__)
@@ -85,6 +86,8 @@ def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device, preci
     )
     write_json(run.path(runs.ENVIRONMENT), environment)
     log.info("device: %s; %s", device.name, precision_reason or spec.precision)
+    if device.replicas > 1:
+        log.info("replicas: %d in %d processes", device.replicas, device.workers)
 
 
 def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:

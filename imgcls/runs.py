@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import json
 import os
 import re
+import shutil
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +26,7 @@ from imgcls.wording import first_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name", "repeat_name"]
+__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name", "repeat_name", "scratch_run"]
 
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
@@ -72,7 +75,7 @@ REPEAT_KEYS: _Types = {  # a row of "runs"
     **dict.fromkeys(("accuracy", "macro_f1", "loss", "epochs_run", "seconds"), (*NUMBER, NOTHING)),
 }  # fmt: skip
 FIGURE_KEYS: _Types = dict.fromkeys(("mean", "sd", "min", "max"), (*NUMBER, NOTHING))  # a value of "summary"
-ENVIRONMENT_KEYS: _Types = {"device": (dict, NOTHING)}
+ENVIRONMENT_KEYS: _Types = {"device": (dict, NOTHING), "replicas": (int, NOTHING)}
 
 
 class DamagedError(DataError):
@@ -88,10 +91,15 @@ class Status:
 
 
 class Run:
-    """A run folder."""
+    """A run folder.
 
-    def __init__(self, folder: Path | str) -> None:
+    Attributes:
+        is_kept: False of one that goes with the process: that of a worker whose chief writes the run.
+    """
+
+    def __init__(self, folder: Path | str, *, is_kept: bool = True) -> None:
         self.folder = Path(folder)
+        self.is_kept = is_kept
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -290,6 +298,20 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     except OSError as error:
         raise RunError(f"cannot make a run folder in {runs_dir}: {error.strerror}") from error
     raise RunError(f"{runs_dir} has 10,000 runs of this second")
+
+
+def scratch_run() -> Run:
+    """Make a run folder that is gone when the process ends.
+
+    Raises:
+        RunError: there is no room for temporary files.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="imgcls-worker-")
+    except OSError as error:
+        raise RunError(f"cannot make a temporary folder: {error.strerror}") from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Run(folder, is_kept=False)
 
 
 def folder_name(name: str) -> str:

@@ -57,6 +57,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
 
     def __init__(self, console: Console, *, nothing_yet: str = "") -> None:
         self.console = console
+        self.is_quiet = False  # but for warnings
         self.nothing_yet = nothing_yet  # what an interrupt leaves that came before a run; by default, that it did
         self.epochs = self.finished = 0
         self.run: Run | None = None
@@ -77,15 +78,21 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         forget_received()
         self._clear()
         if name := signal_name(error):
-            self.say(self._interrupted(name))
+            self._print(self._interrupted(name))
 
     def _interrupted(self, by: str) -> str:
+        if self.is_quiet:
+            return f"interrupted ({by})"
         if self.group is not None:
             group, number, repeats = self.group
             return f"interrupted ({by}) in repeat {number} of {repeats}: {group.folder} keeps those before"
         if self.run is not None:
             return f"interrupted ({by}): {self.run.folder} keeps {counted(self.finished, 'finished epoch')}"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
+
+    def joined(self, rank: int, workers: int) -> None:
+        self.say(f"worker    {rank} of {workers}" + (": worker 0 tells how it goes and writes the run" if rank else ""))
+        self.is_quiet = rank > 0
 
     def preparing(self, done: int, total: int) -> None:
         if self.task is None:
@@ -129,6 +136,9 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.epochs, self.run, self.finished = sum(phase.epochs for phase in spec.phases), run, 0
         gpu = f"; {device.note}" if device.note else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
+        if spec.distribute != "none":
+            where = counted(device.workers, "process", "processes")
+            self.say(f"replicas  {device.replicas} in {where}, {counted(spec.batch, 'image')} a batch in all")
         learning = "" if trainable_params in (None, params) else f", {trainable_params:,} trainable"
         self.say(f"network   {params:,} parameters{learning}")
         if pretrained:
@@ -185,7 +195,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
 
     def say(self, text: str) -> None:
         """Print one line as it is: no markup, no highlighting."""
-        self._print(text)
+        if not self.is_quiet:
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -195,6 +206,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.console.print(plain(text, style), soft_wrap=True)
 
     def _advance(self, description: str, done: int, total: int, figures: str = "") -> None:
+        if self.is_quiet:
+            return
         if self.task is None:
             self.task = self.bar.add_task(description, total=total, figures=figures)
             if self.console.is_terminal:

@@ -244,9 +244,10 @@ def _split_sizes(run: Run) -> dict[str, int]:
 def _device(run: Run) -> str:
     device = run.environment.get("device") or {}
     threads = f", {device['threads']} threads" if device.get("threads") else ""
-    precision = run.environment.get("precision")
+    precision, replicas = run.environment.get("precision"), run.environment.get("replicas") or 1
+    count = f"{replicas} x " if replicas > 1 else ""
     name = f"{str(device.get('kind', '')).upper()} {device.get('name', '')}".strip()
-    return f"{name}{threads}{f', {precision}' if precision else ''}"
+    return f"{count}{name}{threads}{f', {precision}' if precision else ''}"
 
 
 def _short(name: str) -> str:

@@ -47,10 +47,11 @@ def train(  # noqa: PLR0917 - an argument an option
         try:
             run = train_spec(spec, overrides, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)
         except RunError:
-            if observer.group is not None:  # the other repeats have a result
+            if observer.group is not None and observer.group[0].is_kept:  # the other repeats have a result
                 print_summary(observer.group[0], out)
             raise
-    print_summary(run, out)
-    emit(str(run.folder))
+    if run.is_kept:
+        print_summary(run, out)
+        emit(str(run.folder))
     if strict:
         refuse_degenerate(run)

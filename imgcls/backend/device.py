@@ -28,6 +28,8 @@ class Device:
         bfloat16: whether it computes in bfloat16 by instructions of its own.
         backend: what Keras computes with there: ``tensorflow``, ``jax`` or ``torch``.
         deterministic: whether the same spec and seed are sure to give the same numbers on it.
+        replicas: how many devices of this kind work on a batch together, on all machines.
+        workers: how many processes these are in.
     """
 
     kind: Literal["cpu", "gpu"]
@@ -37,6 +39,8 @@ class Device:
     bfloat16: bool = False
     backend: str = "tensorflow"
     deterministic: bool = True
+    replicas: int = 1
+    workers: int = 1
 
     @property
     def rounding(self) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imgcls.errors import ConsistencyError, RunError
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.spec import Spec
-from imgcls.training.losses import build_loss, encode_labels
+from imgcls.training.losses import build_accuracy, build_loss, encode_labels
 
 __all__ = ["Predictions", "predict_images"]
 
@@ -65,7 +65,7 @@ def predict_images(
         RunError: what the network gives are no probabilities.
         ConsistencyError: Keras counts other hits than the predictions have.
     """
-    loss, accuracy = build_loss(spec), _accuracy(spec)
+    loss, accuracy = build_loss(spec), build_accuracy(spec)
     classes = network.output_shape[-1]
     size = _batch_size(images.shape, len(rows))
     parts, total = [], 0.0
@@ -91,11 +91,6 @@ def _refuse_nonsense(parts: list[NDArray[np.float32]]) -> None:
             raise RunError("the network's output is not finite: its weights are broken, or the lr was far too high")
         if np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3 or probabilities.min() < 0:
             raise RunError("the network's output are no probabilities: it is not one that imgcls trained")
-
-
-def _accuracy(spec: Spec) -> Any:
-    sparse = encode_labels(spec, np.zeros(1, np.int32), 2).ndim == 1
-    return keras.metrics.SparseCategoricalAccuracy() if sparse else keras.metrics.CategoricalAccuracy()
 
 
 def _batch_size(shape: tuple[int, ...], count: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from imgcls.errors import DataError
 from imgcls.observer import Observer
 from imgcls.recording import Clock
 from imgcls.runs import MODEL
+from imgcls.settings import flatten, plain_text
 from imgcls.spec import LoadedSpec, Spec
 from imgcls.spec.architecture import BackboneSpec
 
@@ -51,6 +53,7 @@ class Prepared:
     device: backend.Device
     cache: Cache
     precision_reason: str = ""
+    distribution: backend.Distribution = backend.ALONE
 
     @cached_property
     def pixels(self) -> PixelStatistics:
@@ -69,30 +72,51 @@ class Prepared:
         from imgcls.models import build_network, load_pretrained
 
         height, width, channels = self.dataset.images.shape[1:]
-        network = build_network(spec, (height, width, channels), len(self.dataset.classes), self.pixels)
+        classes, pixels = len(self.dataset.classes), self.pixels
+        network = self.distribution.made(lambda: build_network(spec, (height, width, channels), classes, pixels))
         report = load_pretrained(spec, network)
         return Built(network, report.message if report else None)
 
 
 def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock) -> Prepared:
-    """Read the images, start the device, and choose what is left open.
+    """Read the images, start the device, and choose what is left open; of several workers, all of them together.
 
     Raises:
-        DataError, RunError: as ``load_dataset`` and ``backend.start`` do.
+        DataError, RunError: as ``load_dataset``, ``backend.start`` and ``backend.meeting`` do.
     """
     refuse_missing_weights(loaded)
     if overruled := backend.choose(loaded.spec.backend):
         observer.remarked([overruled])
-    with clock("data"):
-        cache = Cache(Path(cache_dir) if cache_dir else None)
-        dataset = load_images_of(loaded.spec.completed(), loaded.base, cache, observer)
+    cluster = backend.find_cluster(loaded.spec.distribute)
+    if cluster.others:
+        observer.joined(cluster.rank, len(cluster.addresses))
+    with backend.meeting(cluster) as workers:
+        with clock("data"):
+            cache = Cache(Path(cache_dir) if cache_dir else None)
+            dataset = load_images_of(loaded.spec.completed(), loaded.base, cache, observer)
+        spec, reason = _in_force(loaded, dataset), ""
+        with clock("start_up"):
+            device = backend.start(spec.device, spec.backend)
+            if cluster.others:
+                workers.agree(_plan(loaded, dataset))
     with clock("start_up"):
-        device = backend.start(loaded.spec.device, loaded.spec.backend)
-    spec, reason = _in_force(loaded, dataset), ""
+        distribution = backend.spread_over(device, spec.distribute, cluster)
+        device = replace(device, replicas=distribution.replicas, workers=distribution.workers)
     if spec.precision == "auto":
         with clock("precision"):
             spec, reason = _with_precision(spec, dataset, device, cache)
-    return Prepared(loaded, spec, dataset, device, cache, reason)
+    return Prepared(loaded, spec, dataset, device, cache, reason, distribution)
+
+
+def _plan(loaded: LoadedSpec, dataset: Dataset) -> dict[str, str]:
+    """Return what all workers must have in common to train one network: what it is called → what it is."""
+    own = dict.fromkeys(("name", "notes", "tags", "device"), True) | {"data": {"path"}, "architecture": {"weights"}}
+    settings = flatten(loaded.spec.completed().model_dump(mode="json", exclude=own), open_lists=True)
+    plan = {key: plain_text(value) for key, value in settings.items()} | {"digest of the images": dataset.key}
+    if path := _weights_file(loaded):
+        with path.open("rb") as file:
+            return plan | {"digest of architecture.weights": hashlib.file_digest(file, "sha256").hexdigest()}
+    return plan | {"architecture.weights": str(getattr(loaded.spec.architecture, "weights", None))}
 
 
 def refuse_missing_weights(loaded: LoadedSpec) -> None:
@@ -140,6 +164,9 @@ def _with_precision(spec: Spec, dataset: Dataset, device: backend.Device, cache:
     """Return the spec with the arithmetic that ``auto`` comes to on this device, and why."""
     from imgcls.training.precision import choose_precision
 
+    if device.replicas > 1:
+        spread = "float32: what is faster is not measured where a training is spread over several devices"
+        return spec.model_copy(update={"precision": "float32"}), spread
     images, shape = len(dataset.splits["train"]), dataset.images.shape[1:]
     choice = choose_precision(spec, device, shape, len(dataset.classes), images, cache.choices)
     return spec.model_copy(update={"precision": choice.precision}), choice.reason

@@ -30,7 +30,8 @@ COLUMNS = ("folder", "seed", "state", *REPEAT_FIGURES, "message")
 def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Observer) -> None:
     """Run an experiment with seeds that follow on the spec's, each in a folder within the group's.
 
-    A repeat that fails is noted and the others go on. The summary is written anew after each.
+    A repeat that fails is noted and the others go on, but not where several workers train together. The summary is
+    written anew after each.
 
     Args:
         first: the network of the first repeat, taken out: it would stay in memory beside the others.
@@ -53,6 +54,8 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
                 _repeat(group, prepared, row, first, observer)
             except RunError as error:
                 row |= {"state": "failed", "message": str(error)}
+                if prepared.distribution.workers > 1:  # the others may be anywhere in this repeat
+                    raise
                 observer.failed(str(error))
             except BaseException as error:
                 row |= {"state": "interrupted", "message": str(error) or "by the user"}
@@ -68,7 +71,7 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
 
 def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], first: list[Built], observer: Observer) -> None:
     """Do one repeat, and put its figures into its row."""
-    clock, run = Clock(), Run(group.path(row["folder"]))
+    clock, run = Clock(), Run(group.path(row["folder"]), is_kept=group.is_kept)
     run.folder.mkdir()
     # published figures are those of several runs, if any: the group is held against them
     spec = prepared.spec.model_copy(update={"seed": row["seed"], "repeats": 1, "reported": None})

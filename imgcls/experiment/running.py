@@ -85,7 +85,9 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
         return predictions.loss, predictions.accuracy
 
     machine = prepared.device.rounding
-    assemble = Assembler(network, prepared.dataset, prepared.cache, machine, measure, observer.freezing)
+    assemble = Assembler(
+        network, prepared.dataset, prepared.cache, machine, measure, observer.freezing, prepared.distribution
+    )
     try:
         return train_network(spec, network, assemble, HistoryRecorder(run, observer))
     except DivergedError:

@@ -15,7 +15,7 @@ from imgcls.experiment.repeating import run_repeats
 from imgcls.experiment.running import run_once
 from imgcls.observer import Observer
 from imgcls.recording import Clock
-from imgcls.runs import Run, check_writable, create_run
+from imgcls.runs import Run, check_writable, create_run, scratch_run
 from imgcls.spec import load_spec
 from imgcls.spec.remarks import spec_remarks
 
@@ -34,7 +34,8 @@ def train(
     """Run an experiment: prepare the data, train, evaluate once on the held-out part, write the run folder.
 
     With ``repeats`` in the spec all of that but the data is done so often, each time with another seed: the folder then
-    holds a run folder for each repeat, and a summary of them.
+    holds a run folder for each repeat, and a summary of them. With ``distribute: multi_worker`` each worker does all of
+    that, and the folder that is kept is the first one's: those of the others are gone when their processes end.
 
     Args:
         spec: a YAML file, or the spec as a mapping.
@@ -61,7 +62,7 @@ def train(
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):
             first = [prepared.build(prepared.spec)]  # before there is a folder: it may not fit
-    run = create_run(Path(runs_dir), loaded.name)
+    run = create_run(Path(runs_dir), loaded.name) if prepared.distribution.rank == 0 else scratch_run()
     if prepared.spec.repeats > 1:
         run_repeats(run, prepared, first, observer)
     else:

@@ -109,7 +109,7 @@ class Spec(Record):
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     """What Keras computes with; jax and torch are installed by `pip install 'imgcls[jax]'` or `'imgcls[torch]'`."""
     distribute: Literal["none", "mirrored", "multi_worker"] = "none"
-    """Several devices or machines."""
+    """Several devices: those of this machine (mirrored), or of the machines that TF_CONFIG names (multi_worker)."""
     repeats: Count = 1
     """Train so often, with seeds that follow on `seed`."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
@@ -130,6 +130,9 @@ class Spec(Record):
             raise fault("mixup and cutmix need one-hot labels, this loss takes class numbers", "loss", "augmentation")
         if self.distribute != "none" and self.backend != "tensorflow":
             raise fault(f"distribute needs backend: tensorflow, got {self.backend}", "distribute", "backend")
+        if self.distribute != "none" and self.precision == "float16":
+            message = "float16, whose loss is scaled, is not spread over devices: bfloat16 and float32 are accepted"
+            raise fault(message, "precision", "distribute")
         if isinstance(self.normalize, PatchWhiteningSpec) and isinstance(self.architecture, BackboneSpec):
             raise fault("normalize: patch_whitening is for networks from scratch: a backbone wants images", "normalize")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
@@ -256,8 +259,5 @@ def _as_stage(phase: Spec) -> StageSpec:
 
 def not_yet(spec: Spec) -> dict[str, str]:
     """Return the keys that are set to what this version cannot do: key → what is missing."""
-    missing = {
-        "distribute": spec.distribute != "none",
-        "tracking": spec.tracking != "none",
-    }
+    missing = {"tracking": spec.tracking != "none"}
     return {key: "this version cannot do it yet" for key, is_set in missing.items() if is_set}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.augmentation.applying import augmenting_model
+from imgcls.backend import ALONE, Distribution
 from imgcls.data import Cache, Dataset
 from imgcls.errors import RunError
 from imgcls.models import FrozenSplit, folded, fused, split_frozen, summarize
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
 from imgcls.spec.augmentation import AugmentationSpec
+from imgcls.training.distributed import ReplicaTrainer, SlicedFeed
 from imgcls.training.features import FrozenLayers
 from imgcls.training.feed import TrainingFeed
 
@@ -45,13 +47,15 @@ class StageParts:
         validate: gives loss and accuracy on the validation part; None where there is none.
         flops: of a training step for each image: the forward pass, and twice that for the gradients of what learns.
         features_seconds: what computing the features of frozen layers took.
+        distribution: over what the stage is spread.
     """
 
     trainer: keras.Model
-    feed: TrainingFeed
+    feed: TrainingFeed | SlicedFeed
     validate: Validate | None
     flops: int
     features_seconds: float = 0.0
+    distribution: Distribution = ALONE
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Assembler:
         measure: gives loss and accuracy of a network on inputs, of which rows and their labels are given.
         machine: device and threads, as far as they shape the rounding.
         progress: called with (images done, images in all) while features are computed.
+        distribution: over what the training is spread.
     """
 
     network: keras.Model
@@ -70,6 +75,7 @@ class Assembler:
     machine: str
     measure: Measure
     progress: Callable[[int, int], None] | None = None
+    distribution: Distribution = ALONE
     _kept: set[str] = field(default_factory=set)  # keys of features that another run may want
     _passing: set[str] = field(default_factory=set)  # of those that come from what this run itself trained or drew
 
@@ -79,12 +85,29 @@ class Assembler:
         Args:
             epoch: which the stage begins with, counted from the first of the training.
         """
+        parts = self._on_one_device(spec, epoch)
+        return parts if self.distribution.replicas == 1 else self._spread(parts)
+
+    def _spread(self, parts: StageParts) -> StageParts:
+        """Spread a stage over the replicas."""
+        assert isinstance(parts.feed, TrainingFeed)
+        measured = parts.validate
+        return replace(
+            parts,
+            trainer=ReplicaTrainer(parts.trainer.input, parts.trainer.output),
+            feed=SlicedFeed(parts.feed, self.distribution),
+            validate=None if measured is None else lambda: self.distribution.from_chief(measured),
+            distribution=self.distribution,
+        )
+
+    def _on_one_device(self, spec: Spec, epoch: int) -> StageParts:
         split = split_frozen(self.network)
         if split is None:
             return self._whole(spec)
         assert isinstance(spec.architecture, BackboneSpec)
         origin = f"{spec.architecture.backbone} up to {split.layer}"
-        frozen = FrozenLayers(spec, folded(split.base), origin, self.dataset, self.cache, self.machine)
+        base = self.distribution.made(lambda: folded(split.base))
+        frozen = FrozenLayers(spec, base, origin, self.dataset, self.cache, self.machine)
         views = stored_views(spec, epoch)
         if self._is_worth_storing(spec, split, frozen, views):
             self._note_keys(spec, frozen, views, epoch)
@@ -96,10 +119,14 @@ class Assembler:
 
     def _whole(self, spec: Spec) -> StageParts:
         images = self.dataset.images
-        trainer = augmenting_model(spec.augmentation, fused(self.network), images.shape[1:])
+        trainer = augmenting_model(spec.augmentation, self._fused(self.network), images.shape[1:])
         return StageParts(
             trainer, self._feed(spec), self._validation(self.network), flops=TRAINING * summarize(self.network).flops
         )
+
+    def _fused(self, network: keras.Model) -> keras.Model:
+        """Return a network for training; the fused batch norm knows of no other replica's images."""
+        return fused(network) if self.distribution.replicas == 1 else network
 
     def forget(self) -> None:
         """Remove the features that no other run will want; to be called when the training is over."""
@@ -132,7 +159,7 @@ class Assembler:
             return features_of[spec.augmentation.view(epoch)]
 
         feed = TrainingFeed(plain, shown, np.arange(len(labels)), labels, len(self.dataset.classes))
-        learning = fused(split.head)
+        learning = self._fused(split.head)
         trainer = keras.Model(learning.input, learning.output)
         seconds = time.perf_counter() - begun
         flops = TRAINING * summarize(split.head).flops
@@ -149,7 +176,7 @@ class Assembler:
     ) -> StageParts:
         """Let each epoch's images pass the frozen layers: augmentation shows other ones every time."""
         image = keras.Input(self.dataset.images.shape[1:], name="image")
-        whole = keras.Model(image, fused(split.head)(_Inference(frozen.base)(image)))
+        whole = keras.Model(image, self._fused(split.head)(_Inference(frozen.base)(image)))
         trainer = augmenting_model(spec.augmentation, whole, self.dataset.images.shape[1:])
         flops = summarize(split.base).flops + TRAINING * summarize(split.head).flops
         return StageParts(trainer, self._feed(spec), validate, flops=flops, features_seconds=features_seconds)

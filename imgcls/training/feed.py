@@ -7,7 +7,7 @@ stall the end of an epoch by seconds. On other backends a thread makes them ahea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from imgcls.spec.augmentation import AugmentationSpec
 from imgcls.training.losses import encode_labels
 from imgcls.training.sampling import class_weights, epoch_length, epoch_order, occurrences
 
-__all__ = ["TrainingFeed", "changed_images"]
+__all__ = ["TrainingFeed", "as_dataset", "changed_images"]
 
 Batch = tuple[Any, NDArray[Any], NDArray[np.float32]]
 
@@ -60,14 +60,18 @@ class TrainingFeed:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
+        batch = self.spec.batch
+        return self.cut(epoch, [slice(start, start + batch) for start in range(0, self.length, batch)])
+
+    def cut(self, epoch: int, parts: Iterable[slice]) -> Iterator[Batch]:
+        """Give parts of what an epoch shows, each as a batch; images mix within a part."""
         spec, images = self.spec, self.shown(epoch)
         shape = images.shape[1:]
         order = epoch_order(self.labels, spec.imbalance, seed=spec.seed, epoch=epoch)
         # a repeated image gets other changes each time, which is why it is repeated
         indices = order + len(self.labels) * occurrences(order)
         balance, changed = self._class_weights(), changed_images(spec.augmentation, self.labels, self.classes)
-        for start in range(0, len(order), spec.batch):
-            chosen = slice(start, start + spec.batch)
+        for chosen in parts:
             places = order[chosen]
             inputs: Any = images[self.rows[places]]
             labels = encode_labels(spec, self.labels[places], self.classes)
@@ -96,6 +100,10 @@ class TrainingFeed:
         return self._dataset
 
     def _build(self) -> Any:
+        return as_dataset(lambda: self.batches(self._epoch), self.signature(), self.steps)
+
+    def signature(self) -> tuple[Any, Any, Any]:
+        """Return TensorFlow's specs of a batch."""
         import tensorflow as tf
 
         images = self.shown(self._epoch)
@@ -106,13 +114,25 @@ class TrainingFeed:
             image = {"image": image} | {name: tf.TensorSpec((None, *size), tf.float32) for name, size in fields.items()}
         sample = encode_labels(self.spec, self.labels[:1], self.classes)
         labels = tf.TensorSpec((None, *sample.shape[1:]), sample.dtype)
-        signature = (image, labels, tf.TensorSpec((None,), tf.float32))
-        dataset = tf.data.Dataset.from_generator(lambda: self.batches(self._epoch), output_signature=signature)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        options.deterministic = True
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
-        return dataset.prefetch(_AHEAD).with_options(options)
+        return image, labels, tf.TensorSpec((None,), tf.float32)
+
+
+def as_dataset(batches: Callable[[], Iterator[Any]], signature: Any, count: int) -> Any:
+    """Return batches as a ``tf.data.Dataset``; they are made anew each time it is gone through.
+
+    Args:
+        signature: TensorFlow's specs of a batch.
+        count: of the batches.
+    """
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF  # it is cut already
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.prefetch(_AHEAD).with_options(options)
 
 
 def _made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

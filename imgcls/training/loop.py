@@ -19,7 +19,7 @@ from imgcls.models import set_trainable, summarize
 from imgcls.spec import Spec
 from imgcls.spec.optimization import Plateau
 from imgcls.training.assembling import StageParts, Validate
-from imgcls.training.losses import build_loss
+from imgcls.training.losses import build_accuracy, build_loss
 from imgcls.training.optimizers import RateTable, build_optimizer
 from imgcls.training.schedules import epoch_rates
 from imgcls.training.state import EpochRow, Stage, StageResult, TrainingResult, TrainingState
@@ -133,9 +133,11 @@ def _ended(stage: Stage, state: TrainingState, best_epoch: int) -> TrainingState
 
 
 def _compile(spec: Spec, parts: StageParts) -> RateTable:
-    rates = RateTable(parts.feed.steps)
-    at_once = steps_at_once(parts.flops * spec.batch, parts.feed.steps) if many_steps_at_once() else 1
-    compile_trainer(spec, parts.trainer, rates, at_once)
+    many = many_steps_at_once() and parts.distribution.replicas == 1
+    at_once = steps_at_once(parts.flops * spec.batch, parts.feed.steps) if many else 1
+    with parts.distribution.scope():
+        rates = RateTable(parts.feed.steps)
+        compile_trainer(spec, parts.trainer, rates, at_once)
     return rates
 
 
@@ -144,7 +146,7 @@ def compile_trainer(spec: Spec, trainer: keras.Model, rates: RateTable, at_once:
     trainer.compile(
         optimizer=build_optimizer(spec.optimizer, rates, spec.precision),
         loss=build_loss(spec),
-        metrics=["accuracy"],
+        metrics=[build_accuracy(spec)],
         jit_compile=jit_compile(),
         steps_per_execution=at_once,
     )
@@ -170,9 +172,10 @@ def _fit_epoch(
     epoch, begun = len(state.history) + 1, time.perf_counter()
     rates.load(_rates(spec, state, parts.feed.steps))
     data = parts.feed.fitted(epoch)
-    logs = parts.trainer.fit(
-        **data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
-    ).history
+    with parts.distribution.scope():
+        logs = parts.trainer.fit(
+            **data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[watcher]
+        ).history
     return logs, time.perf_counter() - begun
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from imgcls.spec import Spec
 from imgcls.spec.loss import FocalSpec
 
-__all__ = ["LOSSES", "build_loss", "encode_labels", "takes_one_hot"]
+__all__ = ["LOSSES", "build_accuracy", "build_loss", "encode_labels", "takes_one_hot"]
 
 _SPARSE = "sparse_categorical_crossentropy"
 
@@ -38,6 +38,12 @@ def build_loss(spec: Spec) -> keras.losses.Loss:
     if isinstance(loss, FocalSpec):
         return LOSSES[loss.name](alpha=loss.alpha, gamma=loss.gamma, **settings)
     return LOSSES[loss](**settings)
+
+
+def build_accuracy(spec: Spec) -> keras.metrics.Metric:
+    """Build Keras' accuracy, for labels as the loss takes them."""
+    kind = keras.metrics.CategoricalAccuracy if takes_one_hot(spec) else keras.metrics.SparseCategoricalAccuracy
+    return kind(name="accuracy")
 
 
 def encode_labels(spec: Spec, labels: NDArray[np.int32], classes: int) -> NDArray[Any]:
