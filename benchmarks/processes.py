@@ -44,11 +44,15 @@ def run_script(python: str, script: str, *arguments: str) -> Outcome:
     return Outcome(**json.loads(line), process_seconds=took)
 
 
+def imgcls_command(spec: Path, folder: Path, *settings: str) -> list[str]:
+    """Return the command that trains a spec with runs and cache in a folder; its last line is the run's folder."""
+    command = [str(Path(sys.executable).parent / "imgcls"), "train", str(spec), "--runs-dir", str(folder / "runs")]
+    return [*command, "--cache-dir", str(folder / "cache"), *(part for each in settings for part in ("-s", each))]
+
+
 def run_imgcls(spec: Path, folder: Path, *settings: str) -> Outcome:
     """Train a spec with runs and cache in a folder."""
-    command = [str(Path(sys.executable).parent / "imgcls"), "train", str(spec), "--runs-dir", str(folder / "runs")]
-    command += ["--cache-dir", str(folder / "cache"), *(part for each in settings for part in ("-s", each))]
-    line, took = finished(command)
+    line, took = finished(imgcls_command(spec, folder, *settings))
     timings, metrics = (read(Path(line) / name) for name in ("timings.json", "metrics.json"))
     return Outcome(timings["train_epoch_seconds"], metrics["accuracy"], metrics["total_params"], took)
 

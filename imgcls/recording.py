@@ -196,6 +196,7 @@ def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str
     """Write where the seconds went.
 
     ``compile`` is building the network and tracing its first step, ``features`` what frozen layers make of the images.
+    ``input_seconds`` is no phase: batches are made while the network trains, which waits only where that takes as long.
     """
     phases = dict(clock.phases)
     phases["compile"] = phases.pop("build") + result.compile_seconds
@@ -207,6 +208,7 @@ def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str
         "phases": phases,
         "epoch_seconds": [row.seconds for row in result.state.history],
         "train_epoch_seconds": list(result.state.train_seconds),
+        "input_seconds": result.input_seconds,
         **_speed(result, precision),
     }
     write_json(run.path(runs.TIMINGS), timings)

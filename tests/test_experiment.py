@@ -293,6 +293,7 @@ def test_the_phases_of_the_timings_are_those_of_a_run(spec, tmp_path):
     timings = imgcls.train(spec, {"imbalance": "oversample"}, runs_dir=tmp_path).timings
     assert timings["phases"].keys() == {"start_up", "data", "precision", "compile", "train", "evaluate", "write"}
     assert sum(timings["phases"].values()) <= timings["total"]
+    assert 0 < timings["input_seconds"] < timings["total"]
 
 
 def test_a_degenerate_result_is_refused_under_strict_and_kept(spec, tmp_path):

@@ -55,6 +55,11 @@ class SlicedFeed:
         """Images an epoch."""
         return self.feed.length
 
+    @property
+    def seconds(self) -> float:
+        """What making the own parts has taken so far."""
+        return self.feed.seconds
+
     def parts(self, epoch: int) -> Iterator[Part]:
         """Give the parts of the own replicas in turn: inputs, labels, weights, and the images of the whole batch.
 

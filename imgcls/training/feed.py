@@ -6,6 +6,7 @@ stall the end of an epoch by seconds. On other backends a thread makes them ahea
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ class TrainingFeed:
         rows: int, which of them are for training.
         labels: int (len(rows),).
         classes: how many.
+        seconds: what making the batches has taken so far.
     """
 
     spec: Spec
@@ -45,6 +47,7 @@ class TrainingFeed:
     rows: NDArray[np.int64]
     labels: NDArray[np.int32]
     classes: int
+    seconds: float = field(default=0.0, init=False)
     _epoch: int = field(default=1, init=False)
     _dataset: Any = field(default=None, init=False)
 
@@ -72,6 +75,7 @@ class TrainingFeed:
         indices = order + len(self.labels) * occurrences(order)
         balance, changed = self._class_weights(), changed_images(spec.augmentation, self.labels, self.classes)
         for chosen in parts:
+            begun = time.perf_counter()
             places = order[chosen]
             inputs: Any = images[self.rows[places]]
             labels = encode_labels(spec, self.labels[places], self.classes)
@@ -79,7 +83,9 @@ class TrainingFeed:
                 drawn = draw(spec.augmentation, shape, spec.seed, epoch, indices[chosen], changed[places])
                 inputs, labels = {**drawn, "image": inputs}, mixed_labels(drawn, labels, shape)
             # one-hot labels may be of two classes, and weigh as these do
-            yield inputs, labels, balance[labels] if labels.ndim == 1 else labels @ balance
+            weights = balance[labels] if labels.ndim == 1 else labels @ balance
+            self.seconds += time.perf_counter() - begun
+            yield inputs, labels, weights
 
     def _class_weights(self) -> NDArray[np.float32]:
         if self.spec.imbalance == "class_weights":

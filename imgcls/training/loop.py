@@ -30,7 +30,7 @@ __all__ = ["DivergedError", "Progress", "compile_trainer", "train_network"]
 _FLOPS_AT_ONCE = 50_000_000_000  # a fraction of a second: so often is progress shown, and Ctrl-C heard
 _MOST_AT_ONCE = 32
 
-Weights = list[NDArray[Any]]
+Values = list[NDArray[Any]]
 
 
 class Progress(Protocol):
@@ -63,7 +63,7 @@ def train_network(
     Raises:
         DivergedError: with epoch and step.
     """
-    state, result = TrainingState(), TrainingResult(TrainingState(), 0.0, 0.0, 0, 0)
+    state, result = TrainingState(), TrainingResult(TrainingState(), 0.0, 0.0, 0.0, 0, 0)
     for phase in spec.phases:
         set_trainable(network, phase.architecture)
         stage = _stage(len(state.stages) + 1, phase, network)
@@ -76,6 +76,7 @@ def train_network(
             state,
             compile_seconds=result.compile_seconds + watcher.first_step_seconds,
             features_seconds=result.features_seconds + parts.features_seconds,
+            input_seconds=result.input_seconds + parts.feed.seconds,
             images_per_epoch=parts.feed.length,
             flops=parts.flops,
         )
@@ -96,22 +97,22 @@ def _train_stage(
     """Train with a fresh optimizer and fresh rules; the network ends with the stage's best weights."""
     spec = stage.spec
     rates = _compile(spec, parts)
-    best, finite = None, network.get_weights()
+    weights = _changing_weights(network)
+    best, finite = None, _copied(weights)
     while state.stage_epochs < spec.epochs and not state.stopped:
         try:
             logs, train_seconds = _fit_epoch(spec, parts, watcher, rates, state)
-            weights = _finite_weights(network, len(state.history) + 1, parts.feed.steps)
+            finite = _finite_copy(weights, len(state.history) + 1, parts.feed.steps)
         except DivergedError:
-            network.set_weights(finite)
+            _restore(weights, finite)
             raise
-        finite = weights
         state = _with_epoch(state, stage.stage, logs, parts.validate, rates.last, train_seconds)
         watcher.progress.epoch(state.history[-1])
         state = _decide(spec, state)
         if _is_best(spec, state):
-            best = weights
+            best = finite
     if best is not None:
-        network.set_weights(best)
+        _restore(weights, best)
     return _ended(stage, state, state.stopping.best_epoch if best is not None else len(state.history))
 
 
@@ -210,12 +211,27 @@ def _rates(spec: Spec, state: TrainingState, steps: int) -> NDArray[np.float32]:
     return rates
 
 
-def _finite_weights(network: keras.Model, epoch: int, steps: int) -> Weights:
-    """Return the weights; an epoch's last update can break them when no step follows that would show it."""
-    weights = network.get_weights()
-    if not all(np.isfinite(weight).all() for weight in weights):
+def _changing_weights(network: keras.Model) -> list[keras.Variable]:
+    """Return the weights that a stage can change; those of frozen layers would be copied for nothing."""
+    layers = [layer for layer in network.layers if layer.trainable or layer.trainable_weights]
+    return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
+
+
+def _copied(weights: list[keras.Variable]) -> Values:
+    return [keras.ops.convert_to_numpy(weight) for weight in weights]
+
+
+def _restore(weights: list[keras.Variable], values: Values) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.assign(value)
+
+
+def _finite_copy(weights: list[keras.Variable], epoch: int, steps: int) -> Values:
+    """Return the weights' values; an epoch's last update can break them when no step follows that would show it."""
+    values = _copied(weights)
+    if not all(np.isfinite(value).all() for value in values):
         raise _diverged(epoch, steps, steps)
-    return weights
+    return values
 
 
 def _decide(spec: Spec, state: TrainingState) -> TrainingState:

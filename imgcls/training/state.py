@@ -95,6 +95,7 @@ class TrainingResult:
     Attributes:
         compile_seconds: until the first step of each stage was done, most of it tracing.
         features_seconds: what computing the features of frozen layers took.
+        input_seconds: what making the batches took, in the background of the training.
         images_per_epoch: how many the last stage showed, which over- and undersampling change.
         flops: of its training step, for each image.
     """
@@ -102,6 +103,7 @@ class TrainingResult:
     state: TrainingState
     compile_seconds: float
     features_seconds: float
+    input_seconds: float
     images_per_epoch: int
     flops: int
 
