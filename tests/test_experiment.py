@@ -47,6 +47,21 @@ def test_a_run_leaves_a_complete_folder(spec, tmp_path):
     assert run.timings["images_per_second"] > 0
 
 
+def test_the_saved_network_averages_mirror_images_where_so_asked(spec, tmp_path):
+    plain, run = (
+        imgcls.train(spec, {"test_time_augmentation": each}, runs_dir=tmp_path) for each in ("none", "horizontal_flip")
+    )
+    images = np.random.default_rng(0).integers(0, 256, (5, 12, 16, 3))
+    alone, mirrored = (plain.model().predict(each, verbose=0) for each in (images, images[:, :, ::-1]))
+
+    assert np.abs(alone - mirrored).max() > 1e-3
+    np.testing.assert_allclose(run.model().predict(images, verbose=0), (alone + mirrored) / 2, atol=1e-6)
+    np.testing.assert_array_equal(run.history.val_loss, plain.history.val_loss)
+    again = imgcls.evaluate(run)
+    assert (again.metrics["loss"], again.metrics["n"]) == (run.metrics["loss"], 9)
+    assert again.metrics["loss"] != plain.metrics["loss"]
+
+
 def test_the_metrics_are_strict_json_with_all_that_is_promised(spec, tmp_path):
     run = imgcls.train(spec, runs_dir=tmp_path)
     metrics = json.loads(run.path(runs.METRICS).read_text(), parse_constant=lambda name: pytest.fail(name))

@@ -91,15 +91,21 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
     try:
         return train_network(spec, network, assemble, HistoryRecorder(run, observer))
     except DivergedError:
-        save_model(run, network)
+        save_model(run, _delivered(spec, network))
         raise
     finally:
         assemble.forget()
 
 
+def _delivered(spec: Spec, network: keras.Model) -> keras.Model:
+    from imgcls.models import averaged
+
+    return averaged(network, spec.test_time_augmentation)
+
+
 def _save_and_predict(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:
     """Save the network and measure what the file holds: what is delivered is what was measured."""
-    save_model(run, network)
+    save_model(run, _delivered(spec, network))
     return predict_part(spec, backend.load_model(run.path(runs.MODEL)), dataset, split)
 
 

@@ -1,5 +1,6 @@
 """From the spec's architecture to a Keras model that takes pixels 0..255 and gives probabilities."""
 
+from imgcls.models.averaging import averaged
 from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
 from imgcls.models.folding import folded
@@ -14,6 +15,7 @@ __all__ = [
     "ModelSummary",
     "PixelStatistics",
     "PretrainedReport",
+    "averaged",
     "build_network",
     "folded",
     "fused",

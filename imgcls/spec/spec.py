@@ -88,6 +88,8 @@ class Spec(Record):
     """The loss; auto is categorical cross-entropy, over one-hot labels where smoothing or mixing needs them."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1), accepts("a number from 0 to below 1")] = 0.0
     """Share of the target that is spread evenly over all classes."""
+    test_time_augmentation: Literal["none", "horizontal_flip"] = "none"
+    """Whether the saved network averages what it gives for an image and for its mirror image."""
     imbalance: Literal["none", "class_weights", "oversample", "undersample"] = "none"
     """What is done about classes of different size."""
     early_stopping: Annotated[
