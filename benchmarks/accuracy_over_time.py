@@ -30,7 +30,8 @@ def main() -> None:
         timings, metrics = read(run / "timings.json"), read(run / "metrics.json")
         history = (run / "history.csv").read_text(encoding="utf-8").splitlines()
     names = history[0].split(",")
-    before_s = sum(timings["phases"].get(phase, 0) for phase in ("start_up", "data", "precision", "compile"))
+    phases = timings["phases"]
+    before_s = process_s - sum(timings["epoch_seconds"]) - phases["evaluate"] - phases["write"]
     ends = itertools.accumulate(timings["epoch_seconds"])
     print("epoch  seconds  train accuracy  validation accuracy")
     for row, end_s in zip((dict(zip(names, line.split(","), strict=True)) for line in history[1:]), ends, strict=True):

@@ -192,7 +192,7 @@ def _agree(run: Run, metrics: dict[str, Any]) -> None:
         raise ConsistencyError(f"the files of the result do not agree on the hits ({hits}): no result is written")
 
 
-def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str) -> None:
+def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str, replicas: int) -> None:
     """Write where the seconds went.
 
     ``compile`` is building the network and tracing its first step, ``features`` what frozen layers make of the images.
@@ -209,17 +209,17 @@ def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str
         "epoch_seconds": [row.seconds for row in result.state.history],
         "train_epoch_seconds": list(result.state.train_seconds),
         "input_seconds": result.input_seconds,
-        **_speed(result, precision),
+        **_speed(result, precision, replicas),
     }
     write_json(run.path(runs.TIMINGS), timings)
 
 
-def _speed(result: TrainingResult, precision: str) -> dict[str, float]:
-    """Return how fast the last stage trained, and of a longer training what share of the machine's peak that is."""
+def _speed(result: TrainingResult, precision: str, replicas: int) -> dict[str, float]:
+    """Return how fast the last stage trained; of a longer training on one device, what share of its peak that is."""
     seconds = result.state.train_seconds[result.state.stages[-1].first_epoch - 1 :]
     images_per_second = result.images_per_epoch / float(np.median(seconds[1:] or seconds))  # the first one traces
     speed = {"images_per_second": images_per_second}
-    if sum(seconds) < _WORTH_A_PEAK_S:
+    if sum(seconds) < _WORTH_A_PEAK_S or replicas > 1:
         return speed
     from imgcls.training.peak import peak_flops_per_second
 

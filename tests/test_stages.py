@@ -167,8 +167,13 @@ def test_stages_make_one_history_with_a_rate_and_an_optimizer_each(spec, tmp_pat
     assert len(run.settings["stages"]) == 2
 
 
+@pytest.mark.parametrize("settings", [
+    {},
+    {"architecture": {"backbone": "mobilenet", "weights": "none", "cut": "conv_dw_1_relu", "trainable": "all",
+                      "batch_norm": "frozen"}, "resolution": 32},
+], ids=["layers", "frozen batch norm"])  # fmt: skip
 def test_a_stage_begins_with_the_best_weights_of_the_one_before_and_a_rule_that_has_seen_nothing(
-    spec, tmp_path, monkeypatch
+    spec, tmp_path, monkeypatch, settings
 ):
     from imgcls.evaluation import prediction
 
@@ -185,7 +190,7 @@ def test_a_stage_begins_with_the_best_weights_of_the_one_before_and_a_rule_that_
     monkeypatch.setattr(prediction, "predict_images", watched)
     rule = {"monitor": "val_accuracy", "patience": 2}
     stages = [{"epochs": 3, "early_stopping": rule}, {"epochs": 9, "lr": 1e-12}]
-    run = imgcls.train(spec, {"stages": stages}, runs_dir=tmp_path)
+    run = imgcls.train(spec, settings | {"stages": stages}, runs_dir=tmp_path)
     first, second = run.metrics["stages"]
     assert (first["best_epoch"], first["stopped_early"]) == (2, False)
     assert (second["best_epoch"], second["epochs_run"], second["stopped_early"]) == (4, 3, True)

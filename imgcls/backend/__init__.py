@@ -1,8 +1,8 @@
 """Keras on TensorFlow, JAX or PyTorch: chosen once a process, started quietly, on the device asked for.
 
-What only one of the three knows stands in ``on_tensorflow``, ``on_jax`` and ``on_torch``; elsewhere TensorFlow is named
-in ``training.feed`` alone, whose batches it carries, and where a training is spread over several devices, which only
-TensorFlow's strategies do: in ``distributing`` and ``training.distributed``.
+What only one of the three knows stands in ``on_tensorflow``, ``on_jax`` and ``on_torch``. Elsewhere TensorFlow is named
+where only it is used: in ``training.feed``, whose batches it carries, in ``models.fusing``, and where a training is
+spread over several devices, ``distributing`` and ``training.distributed``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from imgcls.backend.choosing import choose, import_quietly
 from imgcls.backend.cluster import Cluster, Meeting, find_cluster, meeting
 from imgcls.backend.device import Device
-from imgcls.backend.distributing import ALONE, Distribution, spread_over
+from imgcls.backend.distributing import ALONE, Distribution, equipment, spread_over
 from imgcls.backend.loading import load_model
 from imgcls.backend.memory import memory_is_told
 from imgcls.backend.starting import jit_compile, many_steps_at_once, start
@@ -22,6 +22,7 @@ __all__ = [
     "Distribution",
     "Meeting",
     "choose",
+    "equipment",
     "find_cluster",
     "import_quietly",
     "jit_compile",

@@ -165,9 +165,8 @@ class Meeting:
 
     def _give_the_word(self, plan: Mapping[str, str]) -> None:
         there = self._arrived()
-        fault = ""
-        for rank, link in sorted(there.items()):
-            fault = fault or self._fault(rank, link.hear(), plan)
+        plans = {rank: link.hear() for rank, link in sorted(there.items())}
+        fault = next(filter(None, (self._fault(rank, theirs, plan) for rank, theirs in plans.items())), "")
         for link in there.values():
             link.say(fault or _GO)
             link.hear()  # until it is closed there: closed here first, the address would be taken for a while
@@ -217,10 +216,11 @@ class Meeting:
         while (left_s := deadline - time.monotonic()) > 0:
             try:
                 connection = socket.create_connection((host.strip("[]"), int(port)), timeout=left_s)
-            except OSError:
+            except (OSError, UnicodeError):
                 time.sleep(_PAUSE_S)
             else:
                 connection.settimeout(None)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 return connection
         raise self._absent(rank)
 

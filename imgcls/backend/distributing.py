@@ -14,8 +14,9 @@ from imgcls.backend.choosing import quiet
 from imgcls.backend.cluster import Cluster
 from imgcls.backend.device import Device
 from imgcls.errors import RunError
+from imgcls.wording import first_line
 
-__all__ = ["ALONE", "Distribution", "spread_over"]
+__all__ = ["ALONE", "Distribution", "equipment", "spread_over"]
 
 # What TensorFlow raises, by name, where another worker is gone.
 _GONE = {"AbortedError", "CancelledError", "UnavailableError"}
@@ -104,6 +105,15 @@ def _own_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
+def equipment(device: Device) -> dict[str, str]:
+    """Return what workers that train together must have alike: TensorFlow takes it that they do."""
+    import keras
+    import tensorflow as tf
+
+    count = len(tf.config.get_visible_devices(device.kind.upper()))
+    return {"devices": f"{count} {device.kind}", "TensorFlow": tf.__version__, "Keras": keras.__version__}
+
+
 def spread_over(device: Device, distribute: str, cluster: Cluster) -> Distribution:
     """Spread the training as the spec says; on a single device of a single worker there is nothing to spread.
 
@@ -113,7 +123,7 @@ def spread_over(device: Device, distribute: str, cluster: Cluster) -> Distributi
         cluster: the workers, which have met.
 
     Raises:
-        RunError: TensorFlow is at work in this process already, and cannot be connected any more.
+        RunError: the workers cannot be connected, for instance as TensorFlow is at work in this process already.
     """
     if distribute == "none":
         return ALONE
@@ -123,10 +133,10 @@ def spread_over(device: Device, distribute: str, cluster: Cluster) -> Distributi
         try:
             with quiet(), _own_sigterm():
                 strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        except RuntimeError as error:
-            raise RunError(
-                "distribute: multi_worker: TensorFlow is at work in this process already: start a new one"
-            ) from error
+        except (RuntimeError, tf.errors.OpError) as error:
+            begun = "TensorFlow is at work in this process already: start a new one"
+            why = begun if "at program startup" in str(error) else first_line(error)
+            raise RunError(f"distribute: multi_worker: {why}") from error
         return Distribution(strategy.num_replicas_in_sync, len(cluster.addresses), cluster.rank, strategy)
     names = tuple(each.name for each in tf.config.list_logical_devices(device.kind.upper()))
     return ALONE if len(names) == 1 else Distribution(len(names), strategy=_mirrored(names))

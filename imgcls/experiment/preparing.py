@@ -98,7 +98,7 @@ def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer
         with clock("start_up"):
             device = backend.start(spec.device, spec.backend)
             if cluster.others:
-                workers.agree(_plan(loaded, dataset))
+                workers.agree(_plan(loaded, dataset) | backend.equipment(device))
     with clock("start_up"):
         distribution = backend.spread_over(device, spec.distribute, cluster)
         device = replace(device, replicas=distribution.replicas, workers=distribution.workers)

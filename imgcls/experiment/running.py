@@ -66,7 +66,7 @@ def run_once(
         metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
             write_results(run, metrics, dataset, predictions, result)
-        write_timings(run, clock, result, spec.precision)
+        write_timings(run, clock, result, spec.precision, prepared.device.replicas)
 
 
 def _summary(network: keras.Model) -> ModelSummary:

@@ -55,7 +55,8 @@ def train(
     observer = observer or Observer()
     clock = Clock()
     loaded = load_spec(spec, overrides)
-    check_writable(Path(runs_dir))
+    if backend.find_cluster(loaded.spec.distribute).rank == 0:
+        check_writable(Path(runs_dir))
     observer.remarked([*spec_remarks(loaded.spec), *impossible(loaded.spec.reported)])
     with backend.memory_is_told():
         prepared = prepare(loaded, cache_dir, observer, clock)
@@ -67,7 +68,7 @@ def train(
         run_repeats(run, prepared, first, observer)
     else:
         run_once(run, prepared, prepared.spec, first.pop(), observer, clock)
-    if strict:
+    if strict and run.is_kept:
         refuse_degenerate(run)
     return run
 

@@ -25,6 +25,7 @@ _TORCH_STDDEV = (0.229, 0.224, 0.225)
 
 _CHUNK = 1024  # images at once: bounded memory, however many there are
 _EXACT_CHUNK = 256  # products of pixels summed over so many images stay below 2^24: float32 holds them exactly
+_MAX_PATCH = 192  # values of a patch
 _PATCHES = 4_000_000  # seen to fit patch whitening: a second's work, whatever the images are
 _ROUNDING_VARIANCE = 1 / 12  # of whole numbers: less cannot be known, and a constant channel must not divide by nothing
 _MAX_WHITENED = 4096  # values of an image: the matrix is the square of it, 64 MB
@@ -141,7 +142,7 @@ def _patch_whitening(
 ) -> PixelStatistics:
     """Fit the principal components of patches, U / sqrt(s + epsilon), on images at even distances."""
     size, (height, width, channels) = normalize.size, images.shape[1:]
-    _require_patch(size, height, width)
+    _require_patch(size, (height, width, channels))
     wanted = -(-_PATCHES // ((height - size + 1) * (width - size + 1)))
     sample = rows[:: max(1, len(rows) // wanted)]
 
@@ -172,6 +173,8 @@ def _principal(
         count += len(chunk)
     mean = sums / count
     variances, directions = np.linalg.eigh((products / count - np.outer(mean, mean)) / 255**2)
+    places = np.abs(directions).argmax(axis=0)
+    directions = directions * np.sign(directions[places, np.arange(len(directions))])  # which is open otherwise
     return mean / 255, np.maximum(variances, 0), directions  # rounding leaves some below 0 where images are few
 
 
@@ -192,8 +195,8 @@ def _whitened(image: keras.KerasTensor, pixels: PixelStatistics) -> keras.KerasT
 
 def _whitened_patches(image: keras.KerasTensor, size: int, pixels: PixelStatistics) -> keras.KerasTensor:
     """Project each patch on its principal components, by a convolution that never learns; parts as of a CReLU."""
-    height, width, channels = image.shape[1:]
-    _require_patch(size, height, width)
+    channels = image.shape[-1]
+    _require_patch(size, image.shape[1:])
     conv = keras.layers.Conv2D(
         2 * size * size * channels,
         size,
@@ -210,9 +213,15 @@ def _whitened_patches(image: keras.KerasTensor, size: int, pixels: PixelStatisti
     return components
 
 
-def _require_patch(size: int, height: int, width: int) -> None:
+def _require_patch(size: int, shape: tuple[int, int, int]) -> None:
+    height, width, channels = shape
     if size > min(height, width):
         raise SpecError(f"normalize: patch_whitening with patches of {size} pixels, but images are {height}x{width}")
+    if (values := size * size * channels) > _MAX_PATCH:
+        raise SpecError(
+            f"normalize: patch_whitening: a patch of {size}x{size} has {values:,} values, each a filter; patches of up "
+            f"to {_MAX_PATCH} are accepted, for instance 8x8 in colour"
+        )
 
 
 def _require_small(shape: tuple[int, ...]) -> None:

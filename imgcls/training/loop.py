@@ -212,8 +212,11 @@ def _rates(spec: Spec, state: TrainingState, steps: int) -> NDArray[np.float32]:
 
 
 def _changing_weights(network: keras.Model) -> list[keras.Variable]:
-    """Return the weights that a stage can change; those of frozen layers would be copied for nothing."""
-    layers = [layer for layer in network.layers if layer.trainable or layer.trainable_weights]
+    """Return the weights that a stage can change; those of frozen layers would be copied for nothing.
+
+    A frozen batch norm may learn its scale and shift all the same: then its weights say so, and the layer does not.
+    """
+    layers = [layer for layer in network.layers if layer.trainable or any(each.trainable for each in layer.weights)]
     return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
 
 

@@ -146,6 +146,17 @@ def test_patches_larger_than_the_image_are_refused():
         pixel_statistics(spec.normalize, photos(), np.arange(400))
 
 
+def test_patches_of_too_many_values_are_refused():
+    spec = zca_spec(normalize={"method": "patch_whitening", "size": 9})
+    with pytest.raises(SpecError, match=r"a patch of 9x9 has 243 values.*8x8 in colour"):
+        build_network(spec, (32, 32, 3), 4, None)
+
+
+def test_the_sign_of_a_component_is_not_left_to_the_linear_algebra_of_the_machine():
+    whitening = pixel_statistics(zca_spec(normalize="patch_whitening").normalize, photos(), np.arange(400)).whitening
+    assert (whitening[np.abs(whitening).argmax(axis=0), np.arange(12)] > 0).all()
+
+
 @pytest.mark.parametrize("pixels", ["described", "measured"])
 def test_images_too_large_to_whiten_are_refused_with_what_fits(pixels):
     spec = zca_spec()
