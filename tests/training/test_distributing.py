@@ -50,7 +50,7 @@ processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 3)
 import imgcls
 spec = json.loads(sys.argv[1]) | {"distribute": "mirrored"}
-imgcls.train(spec | {"architecture": ["flatten"], "epochs": 1}, runs_dir=sys.argv[2])
+imgcls.train(spec | {"architecture": ["flatten"], "epochs": 1, "stages": []}, runs_dir=sys.argv[2])
 run = imgcls.train(spec, runs_dir=sys.argv[2])
 print(run.folder)
 """
@@ -68,17 +68,32 @@ def assert_same_training(run, other):
     np.testing.assert_allclose(*probabilities, atol=1e-4)
 
 
-@pytest.mark.parametrize("images", [99, 101])  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
-def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
-    spec = SPEC | {"data": {"source": "digits", "limit": {"train": images}}}
+def over_three_devices(spec, tmp_path):
+    """The run of a spec over three logical processors, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED, json.dumps(spec), str(tmp_path / "runs")],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    mirrored = Run(done.stdout.splitlines()[-1])
+    return Run(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("images", [99, 101])  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
+def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
+    spec = SPEC | {"data": {"source": "digits", "limit": {"train": images}}}
+    mirrored = over_three_devices(spec, tmp_path)
     assert (mirrored.environment["replicas"], mirrored.environment["workers"]) == (3, 1)
     assert_same_training(mirrored, imgcls.train(spec, runs_dir=tmp_path / "runs"))
+
+
+@pytest.mark.slow
+def test_stages_of_a_backbone_whose_frozen_layers_are_stored_train_so_too(tmp_path):
+    backbone = {"backbone": "mobilenet", "weights": "none", "cut": "conv_dw_2_relu", "batch_norm": "frozen"}
+    stages = [{"epochs": 2}, {"epochs": 1, "trainable": "all"}]
+    spec = SPEC | {"architecture": backbone, "resolution": 32, "color": "rgb", "augmentation": "none", "stages": stages}
+    mirrored, alone = over_three_devices(spec, tmp_path), imgcls.train(spec, runs_dir=tmp_path / "runs")
+    assert [stage["epochs_run"] for stage in mirrored.metrics["stages"]] == [2, 1]
+    assert_same_training(mirrored, alone)
 
 
 def free_ports(count):
