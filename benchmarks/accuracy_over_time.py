@@ -7,6 +7,7 @@ short process. The peak is that of a product of two matrices in the precision tr
 """
 
 import argparse
+import csv
 import itertools
 import tempfile
 from pathlib import Path
@@ -28,13 +29,13 @@ def main() -> None:
         line, process_s = finished(imgcls_command(CONFIG, Path(folder), *data, *given.set))
         run = Path(line)
         timings, metrics = read(run / "timings.json"), read(run / "metrics.json")
-        history = (run / "history.csv").read_text(encoding="utf-8").splitlines()
-    names = history[0].split(",")
+        with (run / "history.csv").open(encoding="utf-8", newline="") as file:
+            history = list(csv.DictReader(file))
     phases = timings["phases"]
     before_s = process_s - sum(timings["epoch_seconds"]) - phases["evaluate"] - phases["write"]
     ends = itertools.accumulate(timings["epoch_seconds"])
     print("epoch  seconds  train accuracy  validation accuracy")
-    for row, end_s in zip((dict(zip(names, line.split(","), strict=True)) for line in history[1:]), ends, strict=True):
+    for row, end_s in zip(history, ends, strict=True):
         validated = float(row["val_accuracy"]) if row["val_accuracy"] else float("nan")
         print(f"{row['epoch']:>5}{before_s + end_s:9.0f}{float(row['accuracy']):16.4f}{validated:21.4f}")
     share = f"; {timings['share_of_peak']:.0%} of the peak" if "share_of_peak" in timings else ""

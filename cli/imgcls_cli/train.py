@@ -53,5 +53,5 @@ def train(  # noqa: PLR0917 - an argument an option
     if run.is_kept:
         print_summary(run, out)
         emit(str(run.folder))
-    if strict and run.is_kept:
+    if strict:
         refuse_degenerate(run)

@@ -68,7 +68,7 @@ def train(
         run_repeats(run, prepared, first, observer)
     else:
         run_once(run, prepared, prepared.spec, first.pop(), observer, clock)
-    if strict and run.is_kept:
+    if strict:
         refuse_degenerate(run)
     return run
 
@@ -77,6 +77,8 @@ def refuse_degenerate(run: Run) -> None:
     """Raise DegenerateError if the run's result means nothing, for instance one class predicted for all images."""
     from imgcls.evaluation.checks import DEGENERATE_CODES
 
+    if not run.is_kept:  # another worker has the same result, and the folder
+        return
     results = (run.members or (run,)) if run.is_repeated else (run,)
     found = [
         warning["message"]

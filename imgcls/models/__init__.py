@@ -4,7 +4,7 @@ from imgcls.models.averaging import averaged
 from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
 from imgcls.models.folding import folded
-from imgcls.models.frozen import FrozenSplit, split_frozen
+from imgcls.models.frozen import FrozenSplit, is_still, split_frozen
 from imgcls.models.fusing import fused
 from imgcls.models.normalization import PixelStatistics, pixel_statistics
 from imgcls.models.summary import ModelSummary, summarize
@@ -19,6 +19,7 @@ __all__ = [
     "build_network",
     "folded",
     "fused",
+    "is_still",
     "load_pretrained",
     "pixel_statistics",
     "set_trainable",

@@ -10,7 +10,7 @@ import keras
 
 from imgcls.models.backbones import backbone_layers
 
-__all__ = ["FrozenSplit", "calls", "split_frozen"]
+__all__ = ["FrozenSplit", "calls", "is_still", "split_frozen"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _last_still(order: list[Any], frozen: set[str]) -> Any | None:
     last_read = {id(tensor): index for index, call in enumerate(order) for tensor in call.input_tensors}
     found, weighted = None, False
     crossing: set[int] = set()  # tensors made so far that are still to be read
-    for index, call in enumerate(takewhile(lambda call: _is_still(call.operation), order)):
+    for index, call in enumerate(takewhile(lambda call: is_still(call.operation), order)):
         made = {id(tensor) for tensor in call.outputs}
         crossing = {tensor for tensor in crossing | made if last_read.get(tensor, -1) > index}
         weighted = weighted or call.operation.name in frozen
@@ -84,7 +84,7 @@ def _last_still(order: list[Any], frozen: set[str]) -> Any | None:
     return found
 
 
-def _is_still(operation: Any) -> bool:
+def is_still(operation: Any) -> bool:
     """Return whether an operation gives the same for the same input at every step of training.
 
     Weights that do not learn are not enough: the statistics of a batch norm without scale move as long as the layer is

@@ -132,8 +132,8 @@ def _whitening(images: NDArray[np.uint8], rows: NDArray[np.int64], epsilon: floa
     """Fit ZCA whitening (Krizhevsky, 2009): U diag(1 / sqrt(s + epsilon)) U^T of the covariance U diag(s) U^T."""
     _require_small(images.shape[1:])
     chunks = (images[rows[start : start + _EXACT_CHUNK]] for start in range(0, len(rows), _EXACT_CHUNK))
-    mean, scales, directions = _principal(chunk.reshape(len(chunk), -1) for chunk in chunks)
-    whitening = (directions / np.sqrt(scales + epsilon)) @ directions.T
+    mean, variances, directions = _principal(chunk.reshape(len(chunk), -1) for chunk in chunks)
+    whitening = (directions / np.sqrt(variances + epsilon)) @ directions.T
     return PixelStatistics(whitening_mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
 
 

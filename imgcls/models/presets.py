@@ -40,6 +40,10 @@ def _head(dense: int, dropout: float) -> list[Any]:
     return ["flatten", *(hidden if dense else []), *([{"dropout": dropout}] if dropout else [])]
 
 
+def _pooled(dropout: float) -> list[Any]:
+    return ["global_average_pool", *([{"dropout": dropout}] if dropout else [])]
+
+
 def _cnn(spec: CnnSpec) -> list[Any]:
     layers: list[Any] = []
     for filters in spec.filters:
@@ -54,7 +58,7 @@ def _airbench(spec: AirbenchSpec) -> list[Any]:
         pool = {"max_pool": {"size": 2, "padding": "same" if is_last else "valid"}}  # a single pixel may be left there
         conv, norm = _conv(filters)
         layers += [conv, pool, norm, "relu", conv, norm, "relu"]
-    return [*layers, "global_average_pool", *([{"dropout": spec.dropout}] if spec.dropout else [])]
+    return layers + _pooled(spec.dropout)
 
 
 def _vgg(spec: VggSpec) -> list[Any]:
@@ -75,7 +79,7 @@ def _resnet(spec: ResNetSpec) -> list[Any]:
         for block in range(spec.blocks):
             strides = 2 if stage > 0 and block == 0 else 1
             layers.append({"residual": [*_conv(filters, strides), "relu", *_conv(filters)]})
-    return [*layers, "global_average_pool", *([{"dropout": spec.dropout}] if spec.dropout else [])]
+    return layers + _pooled(spec.dropout)
 
 
 PRESET_LAYERS: dict[str, Callable[[Any], list[Any]]] = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imgcls.backend import jit_compile, many_steps_at_once
 from imgcls.errors import RunError
-from imgcls.models import set_trainable, summarize
+from imgcls.models import is_still, set_trainable, summarize
 from imgcls.spec import Spec
 from imgcls.spec.optimization import Plateau
 from imgcls.training.assembling import StageParts, Validate
@@ -212,11 +212,8 @@ def _rates(spec: Spec, state: TrainingState, steps: int) -> NDArray[np.float32]:
 
 
 def _changing_weights(network: keras.Model) -> list[keras.Variable]:
-    """Return the weights that a stage can change; those of frozen layers would be copied for nothing.
-
-    A frozen batch norm may learn its scale and shift all the same: then its weights say so, and the layer does not.
-    """
-    layers = [layer for layer in network.layers if layer.trainable or any(each.trainable for each in layer.weights)]
+    """Return the weights that a stage can change; those of frozen layers would be copied for nothing."""
+    layers = [layer for layer in network.layers if not is_still(layer)]
     return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
 
 
