@@ -35,7 +35,7 @@ _COLUMNS = (
 def is_geometric(spec: AugmentationSpec) -> bool:
     """Whether any pixel moves."""
     moves = (spec.rotation, spec.width_shift, spec.height_shift, spec.zoom, spec.shear, spec.random_crop)
-    return any(moves) or spec.horizontal_flip or spec.vertical_flip
+    return any(moves) or bool(spec.horizontal_flip) or spec.vertical_flip
 
 
 def draw_fields(spec: AugmentationSpec, shape: Shape) -> dict[str, tuple[int, ...]]:
@@ -78,8 +78,11 @@ def draw(
         ``patch`` (n, 4), boxes [top, left, bottom, right] in pixels; ``blend`` (n,), the image's own share;
         ``changed`` (n,), 1 or 0.
     """
-    table = uniforms(seed, f"augmentation/{spec.view(epoch)}", indices, len(_COLUMNS))
+    view = spec.view(epoch)
+    table = uniforms(seed, f"augmentation/{view}", indices, len(_COLUMNS))
     chance = dict(zip(_COLUMNS, table.T, strict=True))
+    if spec.horizontal_flip == "alternating":
+        chance["horizontal_flip"] = (uniforms(seed, "augmentation/side", indices, 1)[:, 0] + view / 2) % 1
     is_changed = np.ones(len(indices), np.bool_) if changed is None else changed
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         "transform": lambda: _transforms(spec, shape, chance),

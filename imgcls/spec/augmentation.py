@@ -12,6 +12,7 @@ __all__ = ["AugmentationSpec", "expand_augmentation"]
 
 Degrees = Annotated[float, Field(ge=0, le=180), accepts("degrees from 0 to 180")]
 ShearDegrees = Annotated[float, Field(ge=0, lt=90), accepts("degrees from 0 to below 90")]
+FlagOrAlternating = Annotated[Flag | Literal["alternating"], accepts("true, false or alternating")]
 BelowOne = Annotated[float, Field(ge=0, lt=1), accepts("a number from 0 to below 1")]
 
 
@@ -28,8 +29,9 @@ class AugmentationSpec(Record):
     """Scale by a factor from 1 - zoom to 1 + zoom."""
     shear: ShearDegrees = 0.0
     """Slant by up to so many degrees either way."""
-    horizontal_flip: Flag = False
-    """Mirror left and right, every second time."""
+    horizontal_flip: FlagOrAlternating = False
+    """Mirror left and right, every second time: at random, or ``alternating``, each image in every second epoch, so
+    that two epochs show both sides of all (Jordan, 2024)."""
     vertical_flip: Flag = False
     """Mirror top and bottom, every second time."""
     random_crop: Natural = 0

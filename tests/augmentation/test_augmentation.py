@@ -64,6 +64,16 @@ def test_a_flip_is_exact(images):
     assert any(kept)
 
 
+def test_alternating_flips_show_both_sides_of_each_image_in_two_epochs(images):
+    first, second, third = (applied(images, epoch=epoch, horizontal_flip="alternating") for epoch in (1, 2, 3))
+    kept = [np.allclose(one, image, atol=1e-3) for one, image in zip(first, images, strict=True)]
+    assert any(kept)
+    assert not all(kept)
+    np.testing.assert_allclose(second, first[:, :, ::-1], atol=1e-3)
+    np.testing.assert_allclose(third, first, atol=1e-3)
+    assert not np.allclose(first, applied(images, seed=1, horizontal_flip="alternating"))
+
+
 def test_a_shift_moves_the_image_right_and_down_by_whole_pixels(images):
     transform = draw(AugmentationSpec(random_crop=3), SHAPE, 0, 1, np.arange(8))["transform"]
     moved = applied(images, random_crop=3, fill="black")

@@ -43,7 +43,7 @@ BROKEN = {
     "a number for a flag": (
         "data: digits\naugmentation: {horizontal_flip: 3}",
         "2:33",
-        "got 3; true or false is accepted",
+        "got 3; true, false or alternating is accepted",
     ),
     "a word out of a list": ("data: digits\nresize: strech", "2:9", "got 'strech'; did you mean stretch?"),
     "a resolution of three": ("data: digits\nresolution: [1, 2, 3]", "2:13", "or two of them: [height, width]"),
