@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.models.frozen import calls
+from imgcls.models.graph import chained, replaced, unchanged
 
 __all__ = ["folded"]
 
@@ -33,31 +31,12 @@ def folded(base: keras.Model) -> keras.Model:
         base: a functional network; its weights are copied where they are folded and shared where not, so the result
             holds for as long as they stay.
     """
-    replaced: dict[str, Any] = {}
-    for call, norm in _foldable(base):
-        replaced[call.operation.name] = _with_norm(call, norm)
-        replaced[norm.name] = _unchanged
-    return keras.models.clone_model(
-        keras.Model(base.input, base.output, name=base.name),  # Keras would compile the copy of a compiled network
-        input_tensors=base.input,
-        clone_function=lambda operation: replaced.get(operation.name, operation),
-    )
-
-
-def _foldable(base: keras.Model) -> Iterator[tuple[Any, Any]]:
-    """Yield the call of a layer and the batch norm to fold into it."""
-    order = calls(base)
-    made_by = {id(tensor): call for call in order for tensor in call.outputs}
-    readers = Counter(id(tensor) for call in order for tensor in call.input_tensors)
-    readers.update(id(tensor) for tensor in base.outputs)
-    uses = Counter(call.operation.name for call in order)
-    for call in order:
-        if type(call.operation) is keras.layers.BatchNormalization:
-            [tensor] = call.input_tensors
-            before = made_by[id(tensor)]
-            once = readers[id(tensor)] == uses[before.operation.name] == uses[call.operation.name] == 1
-            if once and _fits(before.operation, call.operation, len(tensor.shape)):
-                yield before, call.operation
+    by_name: dict[str, Any] = {}
+    for before, norm in chained(base, keras.layers.BatchNormalization):
+        if _fits(before.operation, norm.operation, len(norm.input_tensors[0].shape)):
+            by_name[before.operation.name] = _with_norm(before, norm.operation)
+            by_name[norm.operation.name] = unchanged
+    return replaced(base, by_name)
 
 
 def _fits(layer: Any, norm: Any, dimensions: int) -> bool:
@@ -104,7 +83,3 @@ def _along_outputs(scale: NDArray[np.float64], layer: Any, kernel: tuple[int, ..
     if type(layer) is keras.layers.DepthwiseConv2D:
         return scale.reshape(kernel[-2:])  # (channels, multiplier)
     return scale[:, None] if type(layer) is keras.layers.Conv2DTranspose else scale  # (out, in) there, else (in, out)
-
-
-def _unchanged(tensor: Any, **_: Any) -> Any:
-    return tensor

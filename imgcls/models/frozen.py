@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from imgcls.models.backbones import backbone_layers
+from imgcls.models.graph import calls
 
-__all__ = ["FrozenSplit", "calls", "is_still", "split_frozen"]
+__all__ = ["FrozenSplit", "is_still", "split_frozen"]
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,6 @@ def split_frozen(network: keras.Model) -> FrozenSplit | None:
         keras.Model(features, network.output, name="head"),
         cut.operation.name,
     )
-
-
-def calls(network: keras.Model) -> list[Any]:
-    """Return Keras' nodes, each after those it depends on.
-
-    Each has ``operation``, ``input_tensors`` and ``outputs``. Keras shows them nowhere, and ``layer.output`` is another
-    tensor where the layer is a network itself.
-    """
-    by_depth = network._nodes_by_depth  # noqa: SLF001 - nothing public tells which call reads which tensor
-    return [call for depth in sorted(by_depth, reverse=True) for call in by_depth[depth]]
 
 
 def _has_learned(layer: Any) -> bool:

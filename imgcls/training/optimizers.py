@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imgcls.spec.optimization import Optimizer
+from imgcls.training.updates import SGD, Adam, AdamW
 
 __all__ = ["OPTIMIZER_CLASSES", "RateTable", "build_optimizer"]
 
@@ -17,16 +18,16 @@ OPTIMIZER_CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
     "adadelta": keras.optimizers.Adadelta,
     "adafactor": keras.optimizers.Adafactor,
     "adagrad": keras.optimizers.Adagrad,
-    "adam": keras.optimizers.Adam,
+    "adam": Adam,
     "adamax": keras.optimizers.Adamax,
-    "adamw": keras.optimizers.AdamW,
+    "adamw": AdamW,
     "ftrl": keras.optimizers.Ftrl,
     "lamb": keras.optimizers.Lamb,
     "lion": keras.optimizers.Lion,
     "muon": keras.optimizers.Muon,
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
+    "sgd": SGD,
 }
 
 

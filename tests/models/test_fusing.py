@@ -1,4 +1,4 @@
-"""Batch norm as one operation trains a network as Keras' own layer does."""
+"""Layers in faster forms train a network as Keras' own layers do."""
 
 import keras
 import numpy as np
@@ -72,6 +72,46 @@ def test_frozen_statistics_stay_where_scale_and_shift_learn():
     assert not any(np.any(weight) for weight in network.weights if weight.path.endswith("moving_mean"))
 
 
-def test_a_network_without_batch_norm_is_left_alone():
+POOLED = {
+    "in a convolution": [{"conv": 4}, {"max_pool": 2}],
+    "a leaky one": [{"conv": {"filters": 4, "activation": "none"}}, {"leaky_relu": 0.2}, {"max_pool": 2}],
+    "behind a batch norm": [{"conv": {"filters": 4, "activation": "none"}}, "batch_norm", "relu", {"max_pool": 2}],
+    "twice": [
+        {"conv": {"filters": 4, "l2": 0.01}},
+        {"max_pool": 2},
+        {"conv": {"filters": 3, "kernel": 2}},
+        {"max_pool": 2},
+    ],
+}
+
+
+@pytest.mark.parametrize("layers", POOLED.values(), ids=POOLED)
+def test_a_rectifier_behind_its_pooling_trains_to_the_same_weights(layers):
+    network, plain = (built(architecture=[*layers, "flatten"]) for _ in range(2))
+    trainer = fused(network)
+    kinds = [type(layer).__name__ for layer in trainer.layers]
+    assert kinds.count("_PooledFirst") == sum("max_pool" in layer for layer in layers)
+    assert not {"ReLU", "LeakyReLU", "Conv2D"} & set(kinds) or "_Linear" not in kinds
+    assert [weight.path for weight in trainer.trainable_variables] == [each.path for each in plain.trainable_variables]
+    start = plain.get_weights()
+    for found, expected, before in zip(trained(network, trainer), trained(plain, plain), start, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert not np.array_equal(found, before)
+
+
+def functional(join):
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, join(keras.layers.Conv2D(4, 3, activation="relu")(image)))
+
+
+def test_what_may_decrease_or_is_read_twice_stays_before_the_pooling():
+    rounded = functional(lambda tensor: keras.layers.MaxPooling2D()(keras.layers.Activation("silu")(tensor)))
+    read_twice = functional(lambda tensor: [keras.layers.MaxPooling2D()(tensor), tensor])
+    averaged = functional(lambda tensor: keras.layers.AveragePooling2D(2)(tensor))
+    for network in (rounded, read_twice, averaged):
+        assert fused(network) is network
+
+
+def test_a_network_without_such_layers_is_left_alone():
     network = built(architecture=["flatten"])
     assert fused(network) is network
