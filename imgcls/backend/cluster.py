@@ -27,6 +27,7 @@ _PATIENCE_S = 60.0  # so long may pass until the last worker is started
 _PAUSE_S = 0.2
 _HELLO_S = 5.0  # a worker says at once who it is; who does not is a stranger
 _GO = "go"
+_LONGEST = 1 << 20  # bytes of a message: workers say less, strangers may say more
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,11 @@ class Meeting:
 
     def _listening(self) -> socket.socket:
         own, addresses = self.cluster.rank, self.cluster.addresses
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        place = ("", int(addresses[own].rpartition(":")[2]))
         try:
-            return socket.create_server(("", int(addresses[own].rpartition(":")[2])), backlog=2 * len(addresses))
+            return socket.create_server(place, family=family, backlog=2 * len(addresses), dualstack_ipv6=both)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise RunError(f"{self.cluster.name(own)}: cannot listen there: {reason}") from error
@@ -247,6 +251,6 @@ class _Link(AbstractContextManager["_Link"]):
     def hear(self) -> Any:
         """Return the next message; None where there is none, or what no worker says."""
         try:
-            return json.loads(self.lines.readline())
+            return json.loads(self.lines.readline(_LONGEST))
         except (OSError, ValueError):
             return None

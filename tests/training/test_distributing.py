@@ -196,14 +196,17 @@ def meet(addresses, rank, plan, patience_s=10.0):
     return ""
 
 
-def meet_all(plans):
-    addresses = tuple(f"localhost:{port}" for port in free_ports(len(plans)))
+def meet_all(plans, host="localhost"):
+    addresses = tuple(f"{host}:{port}" for port in free_ports(len(plans)))
     with ThreadPoolExecutor(len(plans)) as pool:
         return addresses, list(pool.map(lambda rank: meet(addresses, rank, plans[rank]), range(len(plans))))
 
 
-def test_workers_of_one_plan_meet():
-    assert meet_all([{"lr": "0.1"}] * 3)[1] == ["", "", ""]
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_workers_of_one_plan_meet(host):
+    if host == "[::1]" and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    assert meet_all([{"lr": "0.1"}] * 3, host)[1] == ["", "", ""]
 
 
 def test_workers_of_two_plans_all_hear_where_these_differ():
