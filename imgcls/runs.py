@@ -222,6 +222,14 @@ class Run:
         """A row an image of the evaluated split: path, true, predicted, confidence, a probability column a class."""
         return _table(self._existing(PREDICTIONS), text=("path", "true", "predicted"))
 
+    @property
+    def answers(self) -> list[tuple[str, bool]]:
+        """The path of each image of the evaluated split, and whether its class was predicted; as ``predictions``."""
+        rows = _rows(path := self._existing(PREDICTIONS))
+        if rows and not rows[0].keys() >= {"path", "true", "predicted"}:
+            raise DamagedError(f"{path} is damaged: its columns are not path, true, predicted and more")
+        return [(row["path"], row["true"] == row["predicted"]) for row in rows]
+
     def model(self) -> Any:
         """Load the Keras model whose weights were evaluated; it takes (n, height, width, channels), 0..255."""
         from imgcls.backend import load_model

@@ -242,7 +242,7 @@ def test_json_is_strict_and_whole(tmp_path):
     first = make_run(tmp_path, "a")
     write_json(first.path(runs.TIMINGS), {"total": float("nan")})
     found = json.loads(to_json(compare([first, make_unfinished(tmp_path)])))
-    assert set(found) == {"runs", "metrics", "settings", "timings", "notes"}
+    assert set(found) == {"verdict", "runs", "metrics", "settings", "timings", "notes"}
     assert found["runs"][1]["state"] == "failed"
 
 

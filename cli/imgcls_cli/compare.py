@@ -27,9 +27,10 @@ def compare(
     csv: Csv = False,
     markdown: Markdown = False,
 ) -> None:
-    """Compare runs: figures with the best marked, the settings that differ, times; and what is not comparable.
+    """Compare runs: figures with the best marked, the settings that differ, times; and whether it is more than chance.
 
-    A folder of repeats is one column: means, with their standard deviations in brackets.
+    Single runs are tested image by image (McNemar's exact test, paired bootstrap), repeats by Welch's test, several
+    with Holm's correction. A folder of repeats is one column: means, with their standard deviations in brackets.
 
     Example: imgcls compare small-cnn resnet --markdown
     """
@@ -60,6 +61,8 @@ def _print(comparison: Comparison) -> None:
     fits = max(1, (min(out.width, 200) - wide - 2) // _column_width(comparison))
     for start in range(0, len(comparison.runs), fits):
         out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs)))))
+    for text in comparison.verdict.lines:
+        out.print(plain(text, "bold"), soft_wrap=True)
     for note in comparison.notes:
         err.print(plain(f"note: {note}", "yellow"), soft_wrap=True)
     if not comparison.settings:

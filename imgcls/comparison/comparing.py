@@ -13,8 +13,10 @@ from typing import Any
 from imgcls.comparison.comparability import loss_notes, mean_notes, result_notes, time_notes
 from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
+from imgcls.comparison.verdicts import Pair, Verdict, damage_notes, judge, short_names
 from imgcls.runs import METRICS, REPEATS_JSON, Run
 from imgcls.settings import align
+from imgcls.wording import some
 
 __all__ = ["METRIC_ROWS", "Column", "Comparison", "Row", "compare"]
 
@@ -41,6 +43,7 @@ METRIC_ROWS: dict[str, bool | None] = {
     "total_params": None,
 }
 
+MAX_PAIRS_SAID = 3  # of those that differ in several settings
 SAID_ELSEWHERE = ("name", "notes", "tags", "repeats")  # of the settings: they change nothing about a result
 
 
@@ -95,6 +98,7 @@ class Row:
 class Comparison:
     """What ``compare`` found; ``notes`` say what is not comparable, and why."""
 
+    verdict: Verdict
     runs: tuple[Column, ...]
     metrics: tuple[Row, ...]
     settings: tuple[Row, ...]
@@ -105,20 +109,26 @@ class Comparison:
 def compare(runs: Sequence[Run]) -> Comparison:
     """Hold runs against each other; those that did not finish, or are damaged, take part with what they have.
 
-    The best of a row is the best value or mean. Whether a difference between means is more than noise (a test over
-    the repeats, such as Welch's) is not told here: it would be one more kind of note.
+    The best of a row is the best value or mean; whether its lead in accuracy is more than chance, the verdict says.
     """
     sides = [read_side(run) for run in runs]
+    verdict, settings = judge(sides), tuple(_setting_rows(sides))
     of_results, of_losses = result_notes(sides), loss_notes(sides)
     of_times = time_notes(sides, of_results)
     lacking = filter(None, map(_lacking, sides))
     damage = (text for side in sides for text in side.damage)
+    of_tests = [*damage_notes(sides), *_setting_notes(short_names(sides), verdict.pairs, settings)]
+    notes = (*of_results, *of_losses, *of_times, *mean_notes(sides), *of_tests, *lacking, *damage)
     return Comparison(
+        verdict=verdict,
         runs=tuple(_column(side) for side in sides),
-        metrics=tuple(_metric_rows(sides, comparable=not of_results, losses_comparable=not of_results + of_losses)),
-        settings=tuple(_setting_rows(sides)),
+        metrics=(
+            *_rank_rows(verdict),
+            *_metric_rows(sides, comparable=not of_results, losses_comparable=not of_results + of_losses),
+        ),
+        settings=settings,
         timings=tuple(_timing_rows(sides, comparable=not of_times)),
-        notes=tuple(dict.fromkeys((*of_results, *of_losses, *of_times, *mean_notes(sides), *lacking, *damage))),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -142,6 +152,15 @@ def _lacking(side: Side) -> str:
     if side.state == "completed":
         return f"{side.name} is marked completed but has no {METRICS if side.repeats is None else REPEATS_JSON}"
     return f"{why}; it has no result"
+
+
+def _rank_rows(verdict: Verdict) -> list[Row]:
+    """Return the ranks by accuracy of more than two sides: ``1``, or ``1 to 3`` where a test cannot tell."""
+    if len(verdict.pairs) < 2 or not any(verdict.ranks):
+        return []
+    texts = (rank and (str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}") for rank in verdict.ranks)
+    best = tuple(index for index, rank in enumerate(verdict.ranks) if rank and rank[0] == 1)
+    return [Row("rank", tuple(texts), best if len(best) < len(verdict.ranks) else ())]
 
 
 def _metric_rows(sides: Sequence[Side], *, comparable: bool, losses_comparable: bool) -> list[Row]:
@@ -198,3 +217,20 @@ def _setting_rows(sides: Sequence[Side]) -> list[Row]:
         if key not in left_out and any(value != given[0] or type(value) is not type(given[0]) for value in given):
             rows.append(Row(key, row))
     return rows
+
+
+def _setting_notes(names: Sequence[str], pairs: Sequence[Pair], settings: Sequence[Row]) -> list[str]:
+    """Say where a difference cannot be put down to a setting: only the seed differs, or several settings do."""
+    seeds, confounded = [], []
+    for pair in pairs:
+        who = f"{names[pair.first]} and {names[pair.second]} differ in"
+        differing = [row.key for row in settings if row.values[pair.first] != row.values[pair.second]]
+        changed = [key for key in differing if key != "seed"]
+        if differing == ["seed"]:
+            seeds.append(f"{who} their seed alone: what is between them is chance")
+        elif pair.is_told_apart and len(changed) > 1:
+            which = some(changed, 4)
+            confounded.append(f"{who} {len(changed)} settings ({which}): which of them makes the difference is open")
+    if len(confounded) > MAX_PAIRS_SAID:
+        confounded = [f"{len(confounded)} pairs that differ have more than one other setting: what makes it is open"]
+    return [*seeds[:MAX_PAIRS_SAID], *confounded]

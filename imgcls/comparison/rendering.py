@@ -21,12 +21,13 @@ def shown(row: Row) -> list[str]:
 
 
 def to_json(comparison: Comparison) -> str:
-    """Return strict JSON with the keys runs, metrics, settings, timings and notes."""
+    """Return strict JSON with the keys verdict, runs, metrics, settings, timings and notes."""
     return strict_json(asdict(comparison))
 
 
 def to_csv(comparison: Comparison) -> str:
     """Return CSV: a row a figure or setting, a column a run; of means a second row ``KEY_sd`` has the deviations."""
+    blank = ("",) * len(comparison.runs)
     rows = [("status", "state", *(column.state for column in comparison.runs))]
     if any(column.repeats is not None for column in comparison.runs):
         rows.append(("status", "repeats", *(_exact(column.repeats) for column in comparison.runs)))
@@ -35,14 +36,16 @@ def to_csv(comparison: Comparison) -> str:
         for row in found:
             rows.append((section, row.key, *map(_exact, row.values)))
             rows += [(section, f"{row.key}_sd", *map(_exact, row.deviations))] if row.deviations else []
-    rows += [("notes", note, *("" for _ in comparison.runs)) for note in comparison.notes]
+    rows += [("verdict", text, *blank) for text in comparison.verdict.lines]
+    rows += [("notes", note, *blank) for note in comparison.notes]
     return csv_text(("section", "key", *(column.name for column in comparison.runs)), rows)
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Return a Markdown table a section; the best values are bold."""
+    """Return the verdict and a Markdown table a section; the best values are bold."""
     names = [markdown_cell(column.name) for column in comparison.runs]
-    lines = [_markdown_row(["", *names]), _markdown_row(["---"] * (len(names) + 1))]
+    lines = [f"{markdown_cell(text)}\n" for text in comparison.verdict.lines]
+    lines += [_markdown_row(["", *names]), _markdown_row(["---"] * (len(names) + 1))]
     lines.append(_markdown_row(["state", *(column.state_text for column in comparison.runs)]))
     for section, rows in _sections(comparison):
         if rows:

@@ -57,6 +57,10 @@ def test_help_loads_next_to_nothing():
 
 
 @pytest.mark.usefixtures("two_runs")
-@pytest.mark.parametrize("arguments", [["list"], ["compare", "one", "two"]], ids=" ".join)
-def test_tables_need_no_numpy(arguments):
-    assert not modules_of(*arguments) & {"matplotlib", "numpy", "pandas", "scipy"}
+def test_list_needs_no_numpy():
+    assert not modules_of("list") & {"matplotlib", "numpy", "pandas", "scipy"}
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_compare_needs_statistics_alone():
+    assert not modules_of("compare", "one", "two") & (HEAVY | {"matplotlib", "pandas"})

@@ -1,0 +1,254 @@
+"""Whether runs differ by more than chance, in figures and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.comparison.comparability import result_notes, time_notes
+from imgcls.comparison.sides import Side, damage_of, what_there_is
+from imgcls.comparison.significance import (
+    LEVEL,
+    Difference,
+    holm,
+    of_images,
+    of_repeats,
+    of_run_and_repeats,
+    rank_ranges,
+)
+from imgcls.errors import DataError
+from imgcls.runs import TIME, Run
+from imgcls.wording import counted, some
+
+__all__ = ["Pair", "Verdict", "damage_notes", "judge", "short_names"]
+
+MAX_PAIRS = 6  # that people are told of one by one: those of four runs
+SAME_TIME = 0.05  # times that differ by less are called the same
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides held against each other by accuracy.
+
+    Attributes:
+        first: which of the sides, counted from 0.
+        second: which other.
+        difference: of the second to the first.
+        p_corrected: its p-value, corrected for there being several pairs.
+        is_told_apart: whether the difference is more than chance, by that.
+        time_ratio: how many times the first's training time the second took; None where times are not comparable.
+        text: what it comes to.
+    """
+
+    first: int
+    second: int
+    difference: Difference
+    p_corrected: float
+    is_told_apart: bool
+    time_ratio: float | None
+    text: str
+
+    @property
+    def better(self) -> int:
+        """Which side is ahead."""
+        return self.second if self.difference.value > 0 else self.first
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison comes to.
+
+    Attributes:
+        text: in words; empty where nothing could be tested.
+        pairs: each tested pair.
+        ranks: of each side from which to which rank it may be, 1 the best; None where it could not be tested.
+    """
+
+    text: str = ""
+    pairs: tuple[Pair, ...] = ()
+    ranks: tuple[tuple[int, int] | None, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What people read: the text, and of few runs each pair."""
+        told = tuple(pair.text for pair in self.pairs) if len(self.pairs) <= MAX_PAIRS else ()
+        return tuple(dict.fromkeys(filter(None, (self.text, *told))))
+
+
+def judge(sides: Sequence[Side]) -> Verdict:
+    """Test all pairs of sides that can be compared: on the same test images, with what is needed to test them."""
+    right = _Answers(sides)
+    names = short_names(sides)
+    tested = [
+        (first, second, difference)
+        for first, second in combinations([index for index, side in enumerate(sides) if "accuracy" in side.metrics], 2)
+        if not result_notes([sides[first], sides[second]])
+        and (difference := _difference(sides, right, first, second)) is not None
+    ]
+    corrected = holm([difference.p for *_, difference in tested])
+    pairs = tuple(
+        _pair(sides, names, place, difference, p) for (*place, difference), p in zip(tested, corrected, strict=True)
+    )
+    return Verdict(_summary(names, pairs, ranks := _ranks(len(sides), pairs)), pairs, ranks)
+
+
+class _Answers:
+    """Which images each run has right, read once."""
+
+    def __init__(self, sides: Sequence[Side]) -> None:
+        self.sides = sides
+        self.known: dict[int, NDArray[np.bool_] | None] = {}
+
+    def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
+        """Return (n,), in the order of the images' content; None where it is not known."""
+        if index not in self.known:
+            self.known[index] = _right(self.sides[index].speaker)
+        return self.known[index]
+
+
+def _right(run: Run) -> NDArray[np.bool_] | None:
+    """Return which of the evaluated images a run has right, in an order that their paths do not matter to."""
+    try:
+        digests = {row["path"]: row["sha256"] for row in run.manifest}
+        answers = sorted((digests.get(path, ""), path, is_right) for path, is_right in run.answers)
+    except DataError:
+        return None
+    return np.array([is_right for *_, is_right in answers], np.bool_)
+
+
+def _difference(sides: Sequence[Side], right: _Answers, first: int, second: int) -> Difference | None:
+    """Test the pair as what it is: two runs, two experiments of several, or one of each."""
+    ones = [side.repeats is None for side in (sides[first], sides[second])]
+    if all(ones):
+        ours, theirs = right[first], right[second]
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            return None
+        return of_images(ours, theirs)
+    accuracies = [_accuracies(sides[index]) for index in (first, second)]
+    if not all(accuracies):
+        return None
+    if not any(ones):
+        return of_repeats(*accuracies)
+    if ones[0]:
+        return of_run_and_repeats(accuracies[0][0], accuracies[1])
+    found = of_run_and_repeats(accuracies[1][0], accuracies[0])
+    return found and replace(found, value=-found.value, low=-found.high, high=-found.low)
+
+
+def _accuracies(side: Side) -> list[float]:
+    if side.repeats is None:
+        return [side.metrics["accuracy"]]
+    rows = what_there_is(Run(side.folder), lambda run: run.repeats).get("runs", ())
+    return [row["accuracy"] for row in rows if row["state"] == "completed"]
+
+
+def _pair(sides: Sequence[Side], names: Sequence[str], place: Sequence[int], difference: Difference, p: float) -> Pair:
+    first, second = place
+    ratio = None
+    if not time_notes([sides[first], sides[second]]):
+        times = [sides[index].timings.get("train_seconds") for index in place]
+        ratio = times[1] / times[0] if times[0] and times[1] else None
+    pair = Pair(first, second, difference, p, p < LEVEL, ratio, "")
+    return replace(pair, text=_told(pair, names, sides))
+
+
+def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
+    """Say what a pair comes to, the better side first."""
+    found = pair.difference
+    ahead, behind = (pair.second, pair.first) if pair.better == pair.second else (pair.first, pair.second)
+    low, high = sorted((found.low, found.high) if pair.better == pair.second else (-found.low, -found.high))
+    figures = f"95 % {_points(low)} to {_points(high)}, {_p(pair.p_corrected)}"
+    if pair.is_told_apart:
+        cost = _cost(pair.time_ratio, inverse=pair.better == pair.first)
+        return f"{names[ahead]} is better than {names[behind]} by {_points(abs(found.value))} points ({figures}){cost}"
+    shown = _what_was_there(sides[pair.first], sides[pair.second])
+    if not found.value:
+        return f"no difference between {names[pair.first]} and {names[pair.second]} that {shown} could show ({figures})"
+    needed = ""
+    if found.needed is not None:
+        needed = f"; it would take about {_rounded(found.needed):,} to see one of this size"
+    by = f"{names[ahead]} is {_points(abs(found.value))} points ahead of {names[behind]}"
+    return f"no difference that {shown} could show ({by}, {figures}){needed}"
+
+
+def _what_was_there(first: Side, second: Side) -> str:
+    if first.repeats is None and second.repeats is None:
+        return f"these {first.metrics['n']:,} images"
+    counts = [1 if side.repeats is None else side.finished or 0 for side in (first, second)]
+    return f"these {counts[0]} and {counts[1]} runs"
+
+
+def _cost(ratio: float | None, *, inverse: bool) -> str:
+    if ratio is None:
+        return ""
+    ratio = 1 / ratio if inverse else ratio
+    if abs(ratio - 1) < SAME_TIME:
+        return ", in the same training time"
+    return f", at {ratio:,.2g} times the training time"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-0.0", "0.0")
+
+
+def _p(value: float) -> str:
+    return "p < .001" if value < 0.001 else f"p = {value:.3f}".replace("0.", ".", 1)
+
+
+def _rounded(count: int) -> int:
+    """Return a count to two digits, upwards: more than that an estimate does not have."""
+    unit = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // unit) * unit
+
+
+def _ranks(count: int, pairs: Sequence[Pair]) -> tuple[tuple[int, int] | None, ...]:
+    """Return ranks among the sides of which all pairs were tested; none where there are only two to tell apart."""
+    seen = Counter(index for pair in pairs for index in (pair.first, pair.second))
+    tested = [index for index in range(count) if seen[index]]
+    if len(pairs) != len(tested) * (len(tested) - 1) // 2:
+        return (None,) * count  # some were tested against a part of the others only: no one order
+    better = {
+        (tested.index(pair.better), tested.index(pair.first + pair.second - pair.better))
+        for pair in pairs
+        if pair.is_told_apart
+    }
+    found: Mapping[int, tuple[int, int]] = dict(zip(tested, rank_ranges(len(tested), better), strict=True))
+    return tuple(found.get(index) for index in range(count))
+
+
+def _summary(names: Sequence[str], pairs: Sequence[Pair], ranks: Sequence[tuple[int, int] | None]) -> str:
+    if len(pairs) < 2:
+        return pairs[0].text if pairs else ""
+    known = {index: rank for index, rank in enumerate(ranks) if rank is not None}
+    if not known:
+        return "; ".join(pair.text for pair in pairs)
+    first = [index for index, (low, _) in known.items() if low == 1]
+    if len(first) == 1:
+        return f"{names[first[0]]} is the best of {len(known)}"
+    if len(first) == len(known):
+        return f"no difference among {counted(len(known), 'run')} that can be told from chance"
+    behind = [names[index] for index in known if index not in first]
+    are = "is" if len(behind) == 1 else "are"
+    ahead = some([names[index] for index in first], 5)
+    return f"{ahead} can each be the best of {len(known)}; behind them {are} {some(behind, 5)}"
+
+
+def short_names(sides: Sequence[Side]) -> list[str]:
+    """Return names without their time, where they can do without."""
+    short = [TIME.sub("", side.name) for side in sides]
+    return short if len(set(short)) == len(short) else [side.name for side in sides]
+
+
+def damage_notes(sides: Sequence[Side]) -> list[str]:
+    """Say which runs are not tested, as their answers image by image cannot be read."""
+    return [
+        f"{side.name} is not tested: {damage}"
+        for side in sides
+        if side.repeats is None and side.metrics
+        if (damage := damage_of(side.speaker, lambda run: run.answers))
+    ]

@@ -1,0 +1,166 @@
+"""What compare says of a difference in the end."""
+
+import json
+
+import pytest
+from run_folders import make_repeats, make_run, make_unfinished
+
+from imgcls import runs
+from imgcls.comparison import compare, to_csv, to_json, to_markdown
+from imgcls.files import read_csv, write_csv, write_json
+
+
+def run_of(tmp_path, name, right, wrong, train=5.0, **more):
+    run = make_run(tmp_path, name, right=right, wrong=wrong, **more)
+    write_json(run.path(runs.TIMINGS), {"total": 9.0, "phases": {"train": train}, "epoch_seconds": [train]})
+    return run
+
+
+def rank(comparison):
+    return next(row for row in comparison.metrics if row.key == "rank")
+
+
+def test_a_difference_that_chance_hardly_makes_is_one(tmp_path):
+    found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116, train=7.0)])
+    assert found.verdict.text == (
+        "b is better than a by 2.7 points (95 % 1.6 to 3.9, p < .001), at 1.4 times the training time"
+    )
+
+
+def test_the_better_one_stands_first_whatever_the_order(tmp_path):
+    found = compare([run_of(tmp_path, "a", 620, 116, train=7.0), run_of(tmp_path, "b", 600, 136)])
+    assert found.verdict.text == (
+        "a is better than b by 2.7 points (95 % 1.6 to 3.9, p < .001), at 1.4 times the training time"
+    )
+
+
+def test_the_cost_is_told_where_times_are_comparable_only(tmp_path):
+    found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116, device="another")])
+    assert found.verdict.text.endswith("p < .001)")
+    same = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116)])
+    assert same.verdict.text.endswith(", in the same training time")
+
+
+def test_what_chance_may_have_made_is_none_and_says_what_it_would_take(tmp_path):
+    found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 603, 133)])
+    assert found.verdict.text == (
+        "no difference that these 736 images could show (b is 0.4 points ahead of a, 95 % 0.0 to 1.0, p = .250); "
+        "it would take about 2,000 to see one of this size"
+    )
+    assert not found.verdict.pairs[0].is_told_apart
+
+
+def test_equal_answers_are_no_difference(tmp_path):
+    found = compare([run_of(tmp_path, "a", 20, 10), run_of(tmp_path, "b", 20, 10)])
+    assert found.verdict.text == (
+        "no difference between a and b that these 30 images could show (95 % 0.0 to 0.0, p = 1.000)"
+    )
+
+
+def test_images_are_paired_by_their_content_not_their_order_or_path(tmp_path):
+    first, second = run_of(tmp_path, "a", 20, 10), run_of(tmp_path, "b", 20, 10)
+    for file in (runs.MANIFEST, runs.PREDICTIONS):
+        rows = read_csv(second.path(file))
+        for row in rows:
+            row["path"] = f"{1000 - int(row['path'].removesuffix('.png'))}" if row["path"] != "t.png" else "t.png"
+        write_csv(second.path(file), tuple(rows[0]), [tuple(row.values()) for row in reversed(rows)])
+    [pair] = compare([first, second]).verdict.pairs
+    assert (pair.difference.p, pair.difference.low, pair.difference.high) == (1.0, 0.0, 0.0)
+
+
+def test_repeats_are_tested_by_their_spread(tmp_path):
+    first = make_repeats(tmp_path, "five")
+    found = compare([first, make_repeats(tmp_path, "same")])
+    assert found.verdict.text.startswith("no difference between five and same that these 5 and 5 runs could show")
+    better = compare([make_repeats(tmp_path, "bad", rights=(10, 11, 12)), first])
+    assert better.verdict.pairs[0].difference.test == "Welch's t-test"
+    assert better.verdict.text.startswith("five is better than bad by 43.3 points (95 % ")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_run_beside_repeats_is_tested_as_one_more_of_them(tmp_path, turned):
+    group, inside, outside = (
+        make_repeats(tmp_path, "five"),
+        make_run(tmp_path, "in"),
+        make_run(tmp_path, "out", right=9, wrong=21),
+    )
+    ordered = [group, outside][:: -1 if turned else 1]
+    [pair] = compare(ordered).verdict.pairs
+    assert pair.is_told_apart
+    assert pair.difference.low < pair.difference.value < pair.difference.high
+    assert (pair.difference.value > 0) == turned
+    assert pair.text.startswith("five is better than out by 50.0 points")
+    assert not compare([group, inside]).verdict.pairs[0].is_told_apart
+
+
+def test_several_runs_are_ranked_as_far_as_they_can_be_told_apart(tmp_path):
+    three = [run_of(tmp_path, name, right, 736 - right) for name, right in (("a", 600), ("b", 640), ("c", 642))]
+    found = compare(three)
+    assert rank(found).values == ("3", "1 to 2", "1 to 2")
+    assert rank(found).best == (1, 2)
+    assert found.verdict.text == "b, c can each be the best of 3; behind them is a"
+    assert len(found.verdict.lines) == 4
+    best = compare([*three, run_of(tmp_path, "d", 700, 36)])
+    assert best.verdict.text == "d is the best of 4"
+    alike = compare([run_of(tmp_path, name, 600 + more, 136 - more) for more, name in enumerate("efg")])
+    assert alike.verdict.text == "no difference among 3 runs that can be told from chance"
+    assert rank(alike).best == ()
+
+
+def test_several_tests_are_corrected_for(tmp_path):
+    pair = [run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 606, 130)]
+    assert compare(pair).verdict.pairs[0].is_told_apart
+    others = [run_of(tmp_path, f"c{number}", 600, 136) for number in range(3)]
+    found = compare([*pair, *others]).verdict
+    assert not any(each.is_told_apart for each in found.pairs)
+    assert found.pairs[0].difference.p == pytest.approx(0.03125)
+    assert found.pairs[0].p_corrected == pytest.approx(10 * 0.03125)
+
+
+def test_what_is_not_comparable_has_no_verdict(tmp_path):
+    others = [make_run(tmp_path, "b", images="other/"), make_unfinished(tmp_path), make_run(tmp_path, "v", split="x")]
+    for other in others:
+        verdict = compare([make_run(tmp_path, "a"), other]).verdict
+        assert (verdict.text, verdict.pairs) == ("", ())
+
+
+def test_of_three_runs_those_that_can_be_are_compared(tmp_path):
+    three = [run_of(tmp_path, "a", 600, 136), make_unfinished(tmp_path), run_of(tmp_path, "b", 640, 96)]
+    found = compare(three)
+    assert found.verdict.text.startswith("b is better than a by 5.4 points")
+    assert not [row for row in found.metrics if row.key == "rank"]
+
+
+def test_predictions_that_cannot_be_read_are_named(tmp_path):
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, wrong=5)
+    second.path(runs.PREDICTIONS).write_text("path,true\n1.png,cat\n")
+    found = compare([first, second])
+    assert found.verdict.pairs == ()
+    assert any("b is not tested" in note and runs.PREDICTIONS in note for note in found.notes)
+
+
+def test_a_difference_of_several_settings_is_called_confounded(tmp_path):
+    first = run_of(tmp_path, "a", 600, 136)
+    one = run_of(tmp_path, "b", 620, 116, overrides={"batch": 16})
+    two = run_of(tmp_path, "c", 620, 116, overrides={"batch": 16, "epochs": 3, "seed": 4})
+    assert compare([first, one]).notes == ()
+    assert compare([first, two]).notes == (
+        "a and c differ in 2 settings (batch, epochs): which of them makes the difference is open",
+    )
+    assert compare([one, two]).notes == ()  # they are not told apart
+
+
+def test_a_difference_of_the_seed_is_called_chance(tmp_path):
+    seeded = [run_of(tmp_path, f"s{seed}", 600, 136, overrides={"seed": seed}) for seed in (1, 2)]
+    assert compare(seeded).notes == ("s1 and s2 differ in their seed alone: what is between them is chance",)
+
+
+def test_every_form_has_the_verdict(tmp_path):
+    found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116)])
+    text = found.verdict.text
+    record = json.loads(to_json(found))["verdict"]
+    assert record["text"] == text
+    assert record["pairs"][0]["is_told_apart"] is True
+    assert record["pairs"][0]["difference"]["test"] == "exact McNemar test"
+    assert to_markdown(found).startswith(text.replace("<", "\\<"))
+    assert f'verdict,"{text}"' in to_csv(found)
