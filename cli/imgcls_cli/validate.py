@@ -27,7 +27,7 @@ def validate(
     Example: imgcls validate experiment.yaml --resolved
     """
     from imgcls.errors import SpecError
-    from imgcls.evaluation.plausibility import impossible
+    from imgcls.evaluation.plausibility import reported_remarks
     from imgcls.files import strict_json
     from imgcls.spec import load_spec, parse_overrides
     from imgcls.spec.origins import resolved_values
@@ -41,7 +41,7 @@ def validate(
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
-    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *impossible(loaded.spec.reported)]
+    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)]
     stages = describe_stages(loaded)
     if json:
         warnings = [asdict(remark) for remark in remarks]

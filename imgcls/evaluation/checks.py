@@ -1,19 +1,32 @@
-"""What would embarrass the user later, found in the metrics of a finished run."""
+"""What would embarrass the user later, found in the confusion matrix of a result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.evaluation.alignment import Alignment, alignment
+from imgcls.evaluation.metrics import accuracy_interval
 from imgcls.findings import Finding
+from imgcls.spec.reported import ReportedSpec
 from imgcls.wording import some
 
-__all__ = ["DEGENERATE_CODES", "check_result"]
+__all__ = ["DEGENERATE_CODES", "check_matrix", "check_reported", "check_result"]
 
 # With one of these the result means nothing; ``--strict`` then ends with exit code 4.
-DEGENERATE_CODES = frozenset({"not_better_than_majority", "one_class_predicted"})
+DEGENERATE_CODES = frozenset(
+    {"classes_permuted", "not_better_than_majority", "one_class_predicted", "predictions_at_chance"}
+)
 
 MAX_NAMES = 10
+
+_LEVEL = 0.05
+_NEARLY_ALL = 0.95  # of the predictions
+_RARELY = 0.2  # the other classes are predicted less often than this share of their images
 
 
 def check_result(metrics: Mapping[str, Any]) -> list[Finding]:
@@ -22,34 +35,133 @@ def check_result(metrics: Mapping[str, Any]) -> list[Finding]:
     Args:
         metrics: as ``compute_metrics`` returns them.
     """
-    return [*_never_predicted(metrics), *_majority(metrics)]
+    return check_matrix(metrics["classes"], metrics["confusion_matrix"])
 
 
-def _never_predicted(metrics: Mapping[str, Any]) -> list[Finding]:
-    classes, matrix = metrics["classes"], metrics["confusion_matrix"]
-    predicted = [sum(column) for column in zip(*matrix, strict=True)]
-    there = [name for name, count in zip(classes, predicted, strict=True) if count]
-    if len(there) == 1:
-        message = f"all {metrics['n']:,} images were predicted as {there[0]}: the network tells nothing apart"
-        return [Finding("one_class_predicted", message)]
+def check_reported(reported: ReportedSpec) -> list[Finding]:
+    """Return what is suspicious about a published confusion matrix; its codes begin with ``reported_``."""
+    if not sum(map(sum, reported.confusion_matrix)):
+        return []
+    names = list(reported.per_class)
+    if len(names) != len(reported.confusion_matrix):
+        names = [f"class {number}" for number in range(1, len(reported.confusion_matrix) + 1)]
+    return [
+        Finding(f"reported_{finding.code}", f"confusion_matrix: {finding.message}")
+        for finding in check_matrix(names, reported.confusion_matrix)
+    ]
+
+
+def check_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[Finding]:
+    """Return what is suspicious about a confusion matrix.
+
+    Args:
+        matrix: (classes, classes), rows true, columns predicted; not empty.
+    """
+    counts = np.asarray(matrix, np.int64)
+    found = _Result(classes, counts, alignment(counts))
+    return [finding for look in _LOOKS for finding in look(found)]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A confusion matrix, and whether its rows and columns have to do with each other."""
+
+    classes: Sequence[str]
+    counts: NDArray[np.int64]
+    alignment: Alignment | None
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """Of each class."""
+        return self.counts.sum(axis=1)
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """Of each class."""
+        return self.counts.sum(axis=0)
+
+    @property
+    def correct(self) -> int:
+        return int(np.trace(self.counts))
+
+    @property
+    def majority(self) -> float:
+        """What always predicting the most frequent class would score."""
+        return float(self.images.max() / self.n)
+
+
+def _one_class(result: _Result) -> Iterator[Finding]:
+    top = int(result.predictions.argmax())
+    share, real = result.predictions[top] / result.n, result.images[top] / result.n
+    name = some([result.classes[top]])
+    if share == 1:
+        message = f"all {result.n:,} images were predicted as {name}: the network tells nothing apart"
+        yield Finding("one_class_predicted", message)
+    elif share >= _NEARLY_ALL and 1 - share < _RARELY * (1 - real):
+        yield Finding(
+            "nearly_one_class_predicted",
+            f"{_percent(share)} of the images were predicted as {name}, which {_percent(real)} are: the network hardly "
+            "tells classes apart",
+        )
+
+
+def _never_predicted(result: _Result) -> Iterator[Finding]:
     never = [
         name
-        for name, count, row in zip(classes, predicted, matrix, strict=True)
-        if not count and sum(row)  # a class without images need not be predicted
+        for name, predictions, images in zip(result.classes, result.predictions, result.images, strict=True)
+        if not predictions and images  # a class without images need not be predicted
     ]
-    if not never:
-        return []
-    message = f"{len(never):,} of {len(classes):,} classes never predicted: {some(never, MAX_NAMES)}"
-    return [Finding("classes_never_predicted", message)]
+    if never and np.count_nonzero(result.predictions) > 1:
+        message = f"{len(never):,} of {len(result.classes):,} classes never predicted: {some(never, MAX_NAMES)}"
+        yield Finding("classes_never_predicted", message)
 
 
-def _majority(metrics: Mapping[str, Any]) -> list[Finding]:
-    low, high = metrics["accuracy_ci95"]
-    share = metrics["majority_baseline"]
-    if low > share:
-        return []
-    message = (
-        f"accuracy {metrics['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}) is not better than always "
-        f"predicting the most frequent class ({share:.3f})"
-    )
-    return [Finding("not_better_than_majority", message)]
+def _chance(result: _Result) -> Iterator[Finding]:
+    found = result.alignment
+    if found is not None and found.p >= _LEVEL:
+        yield Finding(
+            "predictions_at_chance",
+            f"at chance: predictions and labels are not aligned (Cohen's kappa {found.kappa:.2f}, independence of the "
+            f"{result.n:,} p = {found.p:.2f}); the network learnt nothing, or the two are not in the same order",
+        )
+
+
+def _permuted(result: _Result) -> Iterator[Finding]:
+    found = result.alignment
+    if found is None or found.p >= _LEVEL:
+        return
+    low, _ = accuracy_interval(round(found.matched * result.n), result.n)
+    _, high = accuracy_interval(result.correct, result.n)
+    if low > max(high, result.majority):
+        yield Finding(
+            "classes_permuted",
+            f"accuracy is {result.correct / result.n:.3f}, and would be {found.matched:.3f} if the predicted classes "
+            "stood for others: are labels and predictions in the same order of classes?",
+        )
+
+
+def _majority(result: _Result) -> Iterator[Finding]:
+    low, high = accuracy_interval(result.correct, result.n)
+    if low <= result.majority:
+        yield Finding(
+            "not_better_than_majority",
+            f"accuracy {result.correct / result.n:.3f} (95 % interval {low:.3f} to {high:.3f}) is not better than "
+            f"always predicting the most frequent class ({result.majority:.3f})",
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+_LOOKS: tuple[Callable[[_Result], Iterator[Finding]], ...] = (
+    _one_class,
+    _never_predicted,
+    _chance,
+    _permuted,
+    _majority,
+)

@@ -22,6 +22,7 @@ __all__ = [
     "TOP",
     "ClassScore",
     "Confusion",
+    "accuracy_interval",
     "compute_metrics",
     "expected_calibration_error",
     "most_frequent_confusions",
@@ -55,7 +56,6 @@ def compute_metrics(
         DataError: there are no examples, or the shapes or labels do not fit.
         RunError: a probability is not finite.
     """
-    from scipy.stats import binomtest
     from sklearn import metrics as sk
 
     _check(labels, probabilities, len(classes))
@@ -72,7 +72,6 @@ def compute_metrics(
     with warnings.catch_warnings():  # where it is undefined, None says so
         warnings.simplefilter("ignore")
         kappa = sk.cohen_kappa_score(labels, predicted, labels=every) if seen.sum() > 1 else math.nan
-    interval = binomtest(correct, n).proportion_ci(method="wilson")
     return {
         "schema_version": SCHEMA_VERSION,
         "split": split,
@@ -88,7 +87,7 @@ def compute_metrics(
         "mcc": _defined(sk.matthews_corrcoef(labels, predicted)) if seen.sum() > 1 else None,
         "top5_accuracy": top_accuracy(probabilities, labels, TOP) if len(classes) > TOP else None,
         "majority_baseline": int(support.max()) / n,
-        "accuracy_ci95": [float(interval.low), float(interval.high)],
+        "accuracy_ci95": list(accuracy_interval(correct, n)),
         "ece": expected_calibration_error(probabilities, labels),
         "per_class": {
             name: {
@@ -102,6 +101,14 @@ def compute_metrics(
         "confusion_matrix": matrix.tolist(),
         "classes": list(classes),
     }
+
+
+def accuracy_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of an accuracy (Wilson, 1927)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, n).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def predicted_classes(probabilities: FloatArray) -> IntArray:

@@ -16,9 +16,19 @@ from imgcls.evaluation.spreads import impossible_spreads
 from imgcls.findings import Finding
 from imgcls.spec.reported import AGREEMENTS, EXACT, LOSSES, SHARES, ReportedSpec
 
-__all__ = ["IMPOSSIBLE", "impossible"]
+__all__ = ["IMPOSSIBLE", "impossible", "reported_remarks"]
 
 IMPOSSIBLE = "reported_impossible"
+
+
+def reported_remarks(reported: ReportedSpec | None) -> list[Finding]:
+    """Return what the user should know of published figures: that they cannot be true, or mean nothing."""
+    found = impossible(reported)
+    if reported is not None and reported.confusion_matrix:
+        from imgcls.evaluation.checks import check_reported
+
+        found += check_reported(reported)
+    return found
 
 
 def impossible(reported: ReportedSpec | None) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgcls.data import Dataset
-from imgcls.evaluation.plausibility import impossible
+from imgcls.evaluation.plausibility import reported_remarks
 from imgcls.findings import Finding
 from imgcls.spec import Spec
 from imgcls.spec.remarks import spec_remarks
@@ -48,7 +48,7 @@ def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) 
 
 def remarks(spec: Spec, dataset: Dataset) -> list[Finding]:
     """Return what is remarkable before any training: of the spec, its published figures, the images, and both."""
-    return [*spec_remarks(spec), *impossible(spec.reported), *unchanged_classes(spec, dataset), *dataset.findings]
+    return [*spec_remarks(spec), *reported_remarks(spec.reported), *unchanged_classes(spec, dataset), *dataset.findings]
 
 
 def unchanged_classes(spec: Spec, dataset: Dataset) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgcls import backend
 from imgcls.errors import DegenerateError
-from imgcls.evaluation.plausibility import impossible
+from imgcls.evaluation.plausibility import reported_remarks
 from imgcls.experiment.measuring import unchanged_classes
 from imgcls.experiment.preparing import prepare
 from imgcls.experiment.repeating import run_repeats
@@ -57,7 +57,7 @@ def train(
     loaded = load_spec(spec, overrides)
     if backend.find_cluster(loaded.spec.distribute).rank == 0:
         check_writable(Path(runs_dir))
-    observer.remarked([*spec_remarks(loaded.spec), *impossible(loaded.spec.reported)])
+    observer.remarked([*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)])
     with backend.memory_is_told():
         prepared = prepare(loaded, cache_dir, observer, clock)
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from imgcls.evaluation.checks import DEGENERATE_CODES, check_result
+from imgcls.evaluation.alignment import alignment
+from imgcls.evaluation.checks import DEGENERATE_CODES, check_matrix, check_result
 from imgcls.evaluation.metrics import compute_metrics
 
 
@@ -23,7 +25,7 @@ def test_one_class_for_all_images_is_found():
 
 def test_an_accuracy_that_may_be_the_majority_is_found():
     labels = [0] * 30 + [1] * 10
-    findings = check(labels, [0] * 30 + [0] * 8 + [1] * 2, 2)
+    findings = check(labels, [0] * 30 + [0] * 7 + [1] * 3, 2)
     assert [finding.code for finding in findings] == ["not_better_than_majority"]
 
 
@@ -44,5 +46,54 @@ def test_thousands_of_names_are_cut():
     assert "and 2,988 more" in message
 
 
+def codes(matrix):
+    return [finding.code for finding in check_matrix([f"class {index}" for index in range(len(matrix))], matrix)]
+
+
+def test_predictions_in_another_order_than_the_labels_are_at_chance():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 800)
+    predicted = np.where(rng.random(800) < 0.8, labels, rng.integers(0, 4, 800))
+    assert check(labels, predicted, 4) == []
+    findings = check(labels, rng.permutation(predicted), 4)
+    assert [finding.code for finding in findings] == ["predictions_at_chance", "not_better_than_majority"]
+    assert "(Cohen's kappa " in findings[0].message
+
+
+def test_a_weak_result_of_few_rare_images_is_not_at_chance():
+    assert codes([[90, 2, 0], [3, 4, 0], [1, 0, 1]]) == ["not_better_than_majority"]
+
+
+def test_chance_is_found_at_chance_in_nineteen_cases_of_twenty():
+    rng = np.random.default_rng(1)
+    tables = [np.zeros((3, 3), int) for _ in range(200)]
+    for table in tables:
+        np.add.at(table, (rng.choice(3, 300, p=[0.7, 0.28, 0.02]), rng.choice(3, 300, p=[0.5, 0.45, 0.05])), 1)
+    found = [alignment(table).p < 0.05 for table in tables]
+    assert 0.01 < np.mean(found) < 0.1
+
+
+def test_the_p_value_is_that_of_the_chi_square_test_where_that_holds():
+    from scipy.stats import chi2_contingency
+
+    table = [[40, 30, 30], [30, 42, 28], [30, 28, 42]]
+    assert alignment(table).p == pytest.approx(chi2_contingency(table).pvalue, abs=0.02)
+    many = np.random.default_rng(2).integers(1, 9, (150, 150))
+    assert alignment(many).p == chi2_contingency(many, correction=False).pvalue
+
+
+def test_classes_in_another_order_are_found():
+    findings = check([0, 1, 2] * 30, [1, 2, 0] * 30, 3)
+    assert [finding.code for finding in findings] == ["classes_permuted", "not_better_than_majority"]
+    assert "would be 1.000" in findings[0].message
+    assert codes([[30, 25, 5], [20, 28, 12], [2, 3, 55]]) == []
+
+
+def test_a_network_that_hardly_predicts_another_class_is_found():
+    assert codes([[690, 0], [305, 5]])[0] == "nearly_one_class_predicted"
+    assert codes([[970, 5], [10, 15]]) == []  # as rare as it is
+
+
 def test_only_a_result_without_meaning_is_degenerate():
-    assert {"not_better_than_majority", "one_class_predicted"} == DEGENERATE_CODES
+    meaningless = {"not_better_than_majority", "one_class_predicted", "predictions_at_chance", "classes_permuted"}
+    assert meaningless == DEGENERATE_CODES

@@ -14,7 +14,7 @@ import pytest
 from imgcls.evaluation import class_reports, matrices, plausibility, rounding, spreads
 from imgcls.evaluation import reported as reported_module
 from imgcls.evaluation.metrics import compute_metrics
-from imgcls.evaluation.plausibility import impossible
+from imgcls.evaluation.plausibility import impossible, reported_remarks
 from imgcls.evaluation.reported import hold_against, measured_figures, reported_notes, reported_rows
 from imgcls.spec.reported import ReportedSpec
 
@@ -356,3 +356,44 @@ def test_it_needs_nothing_heavy(module):
     source = Path(module.__file__).read_text(encoding="utf-8")
     modules = set(re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE))
     assert modules <= {*sys.stdlib_module_names, "imgcls"}
+
+
+REPORT_003 = {
+    "network 1": [
+        [512, 31, 4, 21, 16, 21, 14, 42, 29, 11], [29, 284, 12, 10, 11, 1, 31, 18, 24, 2],
+        [9, 15, 155, 3, 2, 3, 4, 16, 10, 3], [2, 0, 0, 257, 2, 1, 0, 0, 33, 1], [21, 3, 2, 26, 379, 3, 0, 8, 36, 8],
+        [42, 1, 1, 12, 2, 132, 2, 3, 27, 4], [16, 33, 2, 4, 7, 2, 169, 36, 13, 7], [4, 8, 6, 2, 9, 5, 13, 207, 16, 7],
+        [6, 1, 2, 29, 2, 4, 0, 0, 675, 1], [11, 2, 0, 14, 14, 8, 1, 9, 52, 179],
+    ],
+    "EfficientNet": [
+        [14, 3, 2, 239, 16, 2, 2, 5, 685, 4], [9, 1, 2, 126, 8, 2, 0, 0, 375, 1], [4, 0, 0, 65, 4, 0, 0, 0, 213, 3],
+        [7, 3, 0, 104, 16, 0, 0, 1, 291, 0], [15, 3, 1, 139, 9, 1, 2, 1, 447, 1], [8, 2, 0, 86, 4, 0, 0, 0, 233, 0],
+        [11, 1, 0, 78, 5, 3, 0, 1, 273, 1], [7, 3, 0, 87, 1, 3, 0, 0, 263, 0], [27, 6, 2, 235, 15, 1, 1, 1, 675, 1],
+        [14, 0, 0, 101, 4, 2, 0, 0, 251, 0],
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        (REPORT_000["64 pixels"]["matrix"], ["reported_predictions_at_chance", "Cohen's kappa 0.01"]),
+        (REPORT_000["96 pixels"]["matrix"], ["reported_predictions_at_chance", "Cohen's kappa -0.03"]),
+        (REPORT_000["augmented"]["matrix"], ["reported_predictions_at_chance", "Cohen's kappa -0.01"]),
+        (REPORT_000["sgd"]["matrix"], ["reported_nearly_one_class_predicted", "99.6 % of the images were predicted"]),
+        (REPORT_003["EfficientNet"], ["reported_predictions_at_chance", "Cohen's kappa -0.00"]),
+        (REPORT_003["network 1"], []),
+    ],
+)
+def test_a_published_matrix_that_means_nothing_is_told(matrix, expected):
+    found = [
+        finding
+        for finding in reported_remarks(ReportedSpec(confusion_matrix=matrix))
+        if finding.code != "reported_classes_never_predicted"
+    ]
+    assert bool(found) == bool(expected)
+    if expected:
+        code, text = expected
+        assert found[0].code == code
+        assert text in found[0].message
+        assert found[-1].code == "reported_not_better_than_majority"

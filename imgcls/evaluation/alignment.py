@@ -1,0 +1,74 @@
+"""Whether predictions have anything to do with the labels, told from a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Alignment", "alignment"]
+
+_TABLES = 1999  # drawn at random, to see what chance makes
+_MAX_CLASSES = 100  # tables of more are too large to draw; with as many cells, the chi-square distribution will do
+_SEED = 0  # the same matrix gives the same p-value
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How far predictions and labels go together.
+
+    Attributes:
+        p: how often as many labels of each class and as many predictions of each, put together by chance, would depend
+            on each other as much.
+        kappa: Cohen's (Cohen, 1960): 1 full agreement, 0 that of chance; nan where only one class is there.
+        matched: the accuracy, were each predicted class to stand for the one that it goes with best, one to one.
+    """
+
+    p: float
+    kappa: float
+    matched: float
+
+
+def alignment(matrix: Sequence[Sequence[int]] | NDArray[np.int64]) -> Alignment | None:
+    """Test a confusion matrix for independence of its rows and columns (Pearson's chi-square statistic).
+
+    The p-value comes from random tables with the same sums (Patefield, 1981), so that rare classes do no harm.
+
+    Args:
+        matrix: (classes, classes), rows true, columns predicted.
+
+    Returns:
+        None where all labels or all predictions are of one class: there is nothing to depend on.
+    """
+    counts = np.asarray(matrix, np.int64)
+    table = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+    if min(table.shape) < 2:
+        return None
+    return Alignment(_independence(table), _kappa(counts), _matched(counts))
+
+
+def _independence(table: NDArray[np.int64]) -> float:
+    from scipy.stats import chi2_contingency, random_table
+
+    if max(table.shape) > _MAX_CLASSES:
+        return float(chi2_contingency(table, correction=False).pvalue)
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    expected = np.outer(rows, columns) / table.sum()
+    drawn = random_table(rows, columns, seed=_SEED).rvs(_TABLES, method="patefield")
+    found, chance = (((each - expected) ** 2 / expected).sum(axis=(-2, -1)) for each in (table, drawn))
+    return float((1 + np.sum(chance >= found * (1 - 1e-9))) / (1 + _TABLES))
+
+
+def _kappa(counts: NDArray[np.int64]) -> float:
+    shares = counts / counts.sum()
+    chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
+    return (float(np.trace(shares)) - chance) / (1 - chance)
+
+
+def _matched(counts: NDArray[np.int64]) -> float:
+    """Return the best accuracy of any one-to-one renaming of the predicted classes (Kuhn, 1955)."""
+    from scipy.optimize import linear_sum_assignment
+
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
