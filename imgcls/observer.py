@@ -26,6 +26,9 @@ class Observer:
     def preparing(self, done: int, total: int) -> None:
         """So many images of the data are decoded."""
 
+    def checking(self, done: int, total: int) -> None:
+        """So many held-out images are held against those of the training part."""
+
     def prepared(self, dataset: Dataset) -> None:
         """The images are there."""
 

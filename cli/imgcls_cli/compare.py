@@ -62,7 +62,7 @@ def _print(comparison: Comparison) -> None:
     for start in range(0, len(comparison.runs), fits):
         out.print(_table(comparison, range(start, min(start + fits, len(comparison.runs)))))
     for text in comparison.verdict.lines:
-        out.print(plain(text, "bold"), soft_wrap=True)
+        out.print(plain(text, "bold"))
     for note in comparison.notes:
         err.print(plain(f"note: {note}", "yellow"), soft_wrap=True)
     if not comparison.settings:

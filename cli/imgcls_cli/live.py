@@ -102,12 +102,15 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             self.told = time.monotonic()
             self.say(f"  {done:,} of {total:,}")
 
+    def checking(self, done: int, total: int) -> None:
+        self._advance("looking for duplicates", done, total)
+
     def prepared(self, dataset: Dataset) -> None:
         self._clear()
         sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in dataset.splits.items())
         height, width, channels = dataset.images.shape[1:]
         self.say(f"data      {sizes}; {len(dataset.classes)} classes; {height}x{width}x{channels}")
-        for finding in dataset.findings:
+        for finding in () if self.is_quiet else dataset.findings:  # which are the same for all workers
             self.warn(finding.message)
         if self.console.is_terminal:
             self.say("starting Keras")

@@ -2,6 +2,7 @@
 
 from imgcls.data.cache import Cache, CacheEntry, default_cache_root
 from imgcls.data.dataset import Dataset, load_dataset, load_images
+from imgcls.data.pixels import check_pixels, is_quickly_checked
 from imgcls.data.sources import data_path
 from imgcls.findings import Finding
 
@@ -10,8 +11,10 @@ __all__ = [
     "CacheEntry",
     "Dataset",
     "Finding",
+    "check_pixels",
     "data_path",
     "default_cache_root",
+    "is_quickly_checked",
     "load_dataset",
     "load_images",
 ]

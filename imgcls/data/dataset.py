@@ -11,6 +11,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.data.balance import check_balance, count_classes
 from imgcls.data.cache import Cache
 from imgcls.data.images import Geometry
 from imgcls.data.listing import Listing, select_classes
@@ -91,8 +92,10 @@ def load_dataset(
     if len(prepared.rows) < len(listing.ids):  # a class may consist of unreadable images
         check_parts(listing.origin, listing.classes, prepared.labels, listing.parts[prepared.rows], given)
     splits = _divide(data, listing.take(prepared.rows), prepared, sources)
-    findings = (*listing.findings, *odd, *_duplicates(prepared, splits))
-    return _dataset(listing, prepared, splits, sources.in_force, findings, key)
+    counts = count_classes(prepared.labels, splits, len(listing.classes))
+    findings = (*listing.findings, *odd, *_duplicates(prepared, splits), *check_balance(listing.classes, counts))
+    told = [finding for finding in findings if finding.code not in data.allow]
+    return _dataset(listing, prepared, splits, sources.in_force, told, key)
 
 
 def load_images(

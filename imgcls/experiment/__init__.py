@@ -1,7 +1,17 @@
 """The life of a run, from the spec to the finished folder; and measuring a finished run again."""
 
+from imgcls.experiment.auditing import Audit, audit_data
 from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
 from imgcls.experiment.training import refuse_degenerate, train
 
-__all__ = ["Evaluation", "describe_network", "evaluate", "refuse_degenerate", "require_free", "train"]
+__all__ = [
+    "Audit",
+    "Evaluation",
+    "audit_data",
+    "describe_network",
+    "evaluate",
+    "refuse_degenerate",
+    "require_free",
+    "train",
+]

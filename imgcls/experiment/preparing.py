@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls import backend
-from imgcls.data import Cache, Dataset, data_path, load_dataset
+from imgcls.data import Cache, Dataset, check_pixels, data_path, is_quickly_checked, load_dataset
 from imgcls.errors import DataError
 from imgcls.observer import Observer
 from imgcls.recording import Clock
@@ -145,8 +145,12 @@ def _weights_file(loaded: LoadedSpec) -> Path | None:
     return (loaded.base / Path(name).expanduser()).resolve() if name else None
 
 
-def load_images_of(spec: Spec, base: Path, cache: Cache, observer: Observer) -> Dataset:
-    """Return the images of a spec in their parts, prepared once."""
+def load_images_of(spec: Spec, base: Path, cache: Cache, observer: Observer, *, thoroughly: bool = False) -> Dataset:
+    """Return the images of a spec in their parts, prepared once.
+
+    Args:
+        thoroughly: hold all held-out images against all training images, however many there are.
+    """
     dataset = load_dataset(
         spec.data,
         base=base,
@@ -156,6 +160,9 @@ def load_images_of(spec: Spec, base: Path, cache: Cache, observer: Observer) -> 
         cache=cache,
         progress=observer.preparing,
     )
+    if thoroughly or is_quickly_checked(dataset):
+        found = [each for each in check_pixels(dataset, observer.checking) if each.code not in spec.data.allow]
+        dataset = replace(dataset, findings=(*dataset.findings, *found))
     observer.prepared(dataset)
     return dataset
 

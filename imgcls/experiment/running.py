@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imgcls import backend, runs
 from imgcls.data import Dataset
 from imgcls.experiment.measuring import held_out_part, measure, predict_part
@@ -117,6 +119,8 @@ def _metrics(
     result: TrainingResult,
     built: Built,
 ) -> dict[str, Any]:
+    from imgcls.evaluation.learning import check_history
+
     summary = _summary(built.network)
     metrics = measure(spec, dataset, predictions, split) | {
         "best_epoch": result.best_epoch,
@@ -127,6 +131,8 @@ def _metrics(
     }
     if built.pretrained:
         metrics["pretrained"] = built.pretrained
+    counts = np.bincount(dataset.labels[dataset.splits["train"]], minlength=len(dataset.classes))
+    metrics["warnings"] += [asdict(finding) for finding in check_history(spec, result.state, counts)]
     if spec.stages:
         metrics["stages"] = [asdict(stage) for stage in result.state.stages]
     if spec.reported:

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from imgcls.spec.fields import Count, Label, Natural, Record, accepts, fault, mapping
 
-__all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataSpec", "LimitSpec", "expand_data"]
+__all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataCode", "DataSpec", "LimitSpec", "expand_data"]
 
 
 class BuiltIn(Record):
@@ -38,6 +38,25 @@ def _fraction(value: Any) -> Any:
         raise ValueError
     return value
 
+
+DataCode = Literal[
+    "duplicate_across_classes",
+    "duplicate_across_splits",
+    "few_images",
+    "first_frame_used",
+    "flat_images",
+    "folders_left_out",
+    "hidden_left_out",
+    "imbalanced",
+    "loose_images_left_out",
+    "near_duplicate_across_splits",
+    "other_endings_left_out",
+    "part_not_used",
+    "prior_shift",
+    "special_files_left_out",
+    "unreadable_left_out",
+]
+"""What can be found about data; ``docs/findings.md`` says what each means."""
 
 Part = Annotated[
     float | str,
@@ -80,6 +99,8 @@ class DataSpec(Record):
     """Chooses which images a carved part takes. Apart from `seed`, so that repeats share their test images."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What an unreadable image does: stop with a list of all of them, or be left out and counted."""
+    allow: Annotated[tuple[DataCode, ...], Field(strict=False)] = ()
+    """Codes of findings about the data that are known and need not be told."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

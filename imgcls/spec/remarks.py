@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,6 +64,23 @@ def _input_scale(spec: Spec) -> Iterator[Finding]:
     )
 
 
+def _rate(spec: Spec) -> Iterator[Finding]:
+    """Tell of rates that hardly ever learn, by what is usual for the optimizer; of others nothing is known."""
+    for phase in spec.phases:
+        name, rate = phase.optimizer.name, phase.lr.initial
+        low, high = _USUAL_RATES.get(name, (0.0, math.inf))
+        if rate is not None and not low <= rate <= high:
+            what = f"above {high:g} it hardly ever learns" if rate > high else f"below {low:g} it hardly moves"
+            yield Finding("unusual_rate", f"lr {rate:g} with {name}: {what}")
+
+
+_USUAL_RATES = {
+    **dict.fromkeys(("adam", "adamw", "adamax", "nadam", "rmsprop"), (1e-8, 0.05)),
+    "lion": (1e-9, 0.005),
+    "sgd": (1e-7, 5.0),
+}
+
+
 def _never_learns(spec: Spec) -> Iterator[Finding]:
     architecture = spec.architecture
     if not isinstance(architecture, BackboneSpec) or architecture.is_pretrained:
@@ -114,6 +132,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 _LOOKS: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
     _loss,
     _input_scale,
+    _rate,
     _never_learns,
     _changes_nothing,
     _unused,

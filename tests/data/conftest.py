@@ -23,11 +23,12 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def load(tmp_path: Path, cache: Cache) -> Load:
-    """Load a data set given by the keys of ``data``, at 8 x 8 unless told."""
+    """Load a data set given by the keys of ``data``, at 8 x 8 unless told; of few images nothing is said."""
 
     def load_it(**keys: Any) -> Dataset:
         shape = {name: keys.pop(name) for name in ("resolution", "color", "resize", "progress") if name in keys}
         settings = {"resolution": (8, 8), "color": None, "resize": "stretch", **shape}
+        keys = {"allow": ("few_images",), **keys}
         return load_dataset(DataSpec(**keys), base=tmp_path, cache=cache, **settings)
 
     return load_it

@@ -34,6 +34,13 @@ SPEAKING = {
         "backbone_never_learns",
         "set trainable: all",
     ),
+    "a rate 100 times too high": ({"lr": 0.1}, "unusual_rate", "lr 0.1 with adam: above 0.05 it hardly ever learns"),
+    "a rate of a stage": (
+        {"stages": [{"epochs": 1, "optimizer": "sgd", "lr": 0.1}, {"lr": 30.0}]},
+        "unusual_rate",
+        "lr 30 with sgd",
+    ),
+    "a rate of nothing": ({"lr": 1e-9}, "unusual_rate", "below 1e-08 it hardly moves"),
     "small classes without a change": (
         {"augmentation": {"classes_below": 9}},
         "augmentation_changes_nothing",
@@ -80,8 +87,8 @@ def test_what_is_right_is_not_remarked_upon(case):
 UNUSED = {
     "epochs": ({"epochs": 1, "stages": [{"epochs": 2}, {"epochs": 3}]},
                "epochs 1 is not used: each stage has its own; set stages.0.epochs"),
-    "a rate": ({"lr": 0.5, "stages": [{"lr": 0.1}, {"epochs": 3}]},
-               "lr 0.5 is not used: the first stage has its own; set stages.0.lr"),
+    "a rate": ({"lr": 0.05, "stages": [{"lr": 0.01}, {"epochs": 3}]},
+               "lr 0.05 is not used: the first stage has its own; set stages.0.lr"),
     "an optimizer": ({"optimizer": "sgd", "stages": [{"optimizer": "lion"}]}, "optimizer sgd is not used: each"),
     "a rule": ({"early_stopping": 3, "stages": [{"early_stopping": "none"}]}, "early_stopping with patience 3 is not"),
     "a part that learns": (
@@ -91,9 +98,9 @@ UNUSED = {
 }  # fmt: skip
 USED = {
     "defaults": {"stages": [{"epochs": 2, "lr": 0.1, "optimizer": "sgd", "early_stopping": 3}]},
-    "what the first stage leaves out": {"epochs": 1, "lr": 0.5, "stages": [{"optimizer": "sgd"}, {"epochs": 2}]},
+    "what the first stage leaves out": {"epochs": 1, "lr": 0.05, "stages": [{"optimizer": "sgd"}, {"epochs": 2}]},
     "the same": {"epochs": 2, "stages": [{"epochs": 2}]},
-    "a rate under another schedule": {"lr": 0.5, "stages": [{"lr": {"schedule": "cosine"}}]},
+    "a rate under another schedule": {"lr": 0.05, "stages": [{"lr": {"schedule": "cosine"}}]},
 }
 
 

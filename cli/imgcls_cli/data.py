@@ -1,0 +1,96 @@
+"""``imgcls data``: what the data of a spec holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcls_cli.options import CacheDir, Json, Set, SpecFile
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imgcls.data import Dataset
+    from imgcls.experiment import Audit
+
+__all__ = ["data"]
+
+
+def data(
+    spec: SpecFile,
+    settings: Set = None,
+    cache_dir: CacheDir = None,
+    classes: Annotated[int, typer.Option("--classes", min=1, help="How many classes the table shows.")] = 30,
+    json: Json = False,
+) -> None:
+    """Audit the data: images of each class and part, imbalance, shifts, duplicates and near duplicates across parts.
+
+    Every remark has a code; -s 'data.allow=[CODE]', or data: {allow: [CODE]} in the spec, silences one knowingly.
+
+    Example: imgcls data experiment.yaml
+    """
+    from dataclasses import asdict
+
+    from imgcls_cli.console import emit, err, out, plain
+    from imgcls_cli.live import TerminalObserver
+    from imgcls_cli.signals import end_on_signals
+
+    class Progress(TerminalObserver):
+        """Tells how far it is, and leaves what is found to the table."""
+
+        def prepared(self, dataset: Dataset) -> None:  # noqa: ARG002 - as it is called
+            self._clear()
+
+    end_on_signals()
+    with Progress(err, nothing_yet="nothing told") as observer:
+        from imgcls.experiment import audit_data
+        from imgcls.files import strict_json
+        from imgcls.spec import load_spec, parse_overrides
+
+        audit = audit_data(load_spec(spec, parse_overrides(settings or [])), cache_dir, observer)
+    if json:
+        emit(strict_json(asdict(audit)))
+        return
+    height, width = audit.resolution
+    out.print(plain(f"{audit.source}: {audit.images:,} images, {height}x{width} {audit.color}"), soft_wrap=True)
+    out.print(_table(audit, classes))
+    for finding in audit.findings:
+        out.print(plain(f"{finding.code}: {finding.message}", "yellow"), soft_wrap=True)
+    if not audit.findings:
+        out.print("nothing is wrong with it, as far as this can tell")
+
+
+def _table(audit: Audit, shown: int) -> Table:
+    """Return images and shares of each class in each part; of many classes the largest and the smallest in train."""
+    from rich import box
+    from rich.table import Table
+
+    from imgcls_cli.console import plain
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("class", overflow="fold")
+    for part in audit.counts:
+        table.add_column(part, justify="right")
+        table.add_column("share", justify="right")
+    totals = {part: sum(images) for part, images in audit.counts.items()}
+    order = sorted(range(len(audit.classes)), key=lambda index: -audit.counts["train"][index])
+    top, bottom = (
+        (order, []) if len(order) <= shown else (order[: shown - shown // 2], order[len(order) - shown // 2 :])
+    )
+    for index in top:
+        table.add_row(*map(plain, (audit.classes[index], *_cells(audit, totals, index))))
+    if left_out := len(order) - len(top) - len(bottom):
+        table.add_row(plain(f"... {left_out:,} more", "dim"))
+    for index in bottom:
+        table.add_row(*map(plain, (audit.classes[index], *_cells(audit, totals, index))))
+    table.add_section()
+    table.add_row(*map(plain, ("all", *(text for total in totals.values() for text in (f"{total:,}", "")))))
+    return table
+
+
+def _cells(audit: Audit, totals: dict[str, int], index: int) -> list[str]:
+    cells = []
+    for part, images in audit.counts.items():
+        cells += [f"{images[index]:,}", f"{images[index] / totals[part]:.1%}" if totals[part] else "-"]
+    return cells

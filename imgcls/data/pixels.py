@@ -1,0 +1,139 @@
+"""What the pixels tell: images without a picture, and the same picture twice in other bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.data.dataset import Dataset
+from imgcls.findings import Finding
+from imgcls.wording import counted, some
+
+__all__ = ["check_pixels", "flat_images", "is_quickly_checked", "near_duplicates"]
+
+QUICK = 25_000_000  # pairs of a held-out and a training image: half a second
+
+_CHUNK = 2048  # images at once
+_PAIRS_AT_ONCE = 20_000_000  # 80 MB
+_SHOWN = 5
+_CELLS = 16  # a thumbnail is so many pixels wide and high
+_LEAST = 24  # pixels: of smaller images a thumbnail is the picture, and pictures of one thing are alike
+_ALIKE = 0.95  # correlation of the thumbnails: who may be the same
+_SAME = 0.8  # correlation of what the thumbnails leave out: who is
+_LIGHT_ONLY = 2.0  # standard deviation of that, in 0..255, below which there is nothing to compare
+
+Floats = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+def is_quickly_checked(dataset: Dataset) -> bool:
+    """Return whether ``check_pixels`` takes no longer than a training can wait for."""
+    train = len(dataset.splits["train"])
+    return train * (sum(map(len, dataset.splits.values())) - train) <= QUICK
+
+
+def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Finding]:
+    """Return what is odd about the pixels of the images in use; a pass over all of them, and one over pairs.
+
+    Args:
+        progress: called with (images done, images in all).
+    """
+    used = np.sort(np.concatenate(list(dataset.splits.values())))
+    findings = []
+    if flat := [dataset.paths[row] for row in flat_images(dataset.images, used).tolist()]:
+        findings.append(
+            Finding("flat_images", f"{counted(len(flat), 'image')} of one colour throughout: {some(flat, _SHOWN)}")
+        )
+    pairs = near_duplicates(dataset.images, dataset.sha256, dataset.splits, progress)
+    if pairs:
+        shown = [f"{dataset.paths[one]} and {dataset.paths[other]}" for one, other in pairs]
+        findings.append(
+            Finding(
+                "near_duplicate_across_splits",
+                f"{counted(len({one for one, _ in pairs}), 'image')} held out that train has too, in other bytes: "
+                f"{some(shown, _SHOWN)}; what is measured on them is memory",
+            )
+        )
+    return findings
+
+
+def flat_images(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of images of one colour throughout.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        rows: which to look at.
+    """
+    found = []
+    for chosen in _chunks(rows):
+        pixels = images[chosen].reshape(len(chosen), -1, images.shape[3])
+        found.append(chosen[(pixels == pixels[:, :1]).all(axis=(1, 2))])
+    return np.concatenate(found) if found else rows[:0]
+
+
+def near_duplicates(
+    images: NDArray[np.uint8],
+    sha256: NDArray[np.uint8],
+    splits: Mapping[str, NDArray[np.int64]],
+    progress: Progress | None = None,
+) -> list[tuple[int, int]]:
+    """Return pairs (held out, in train) of images that show the same picture in other bytes: saved again, or scaled.
+
+    Two images are the same where their thumbnails are, and the details that a thumbnail leaves out too: pictures of the
+    same thing share the former, only the same picture shares the latter. Brightness and contrast make no difference.
+    Mirrored, turned and cropped pictures are not found, nor are any in images of fewer than 24 pixels.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        sha256: uint8 (n, 32); the same bytes are no near duplicates.
+        splits: part → rows.
+
+    Returns:
+        For each held-out image the one that is most like it, in the order of rows.
+    """
+    if min(images.shape[1:3]) < _LEAST:
+        return []
+    train = splits["train"]
+    held_out = np.sort(np.concatenate([rows for part, rows in splits.items() if part != "train"] or [train[:0]]))
+    known = np.concatenate([_thumbnails(images[rows])[0] for rows in _chunks(train)])
+    at_once = max(1, _PAIRS_AT_ONCE // max(1, len(known)))
+    pairs, done = [], 0
+    for rows in _chunks(held_out, at_once):
+        likeness = _thumbnails(images[rows])[0] @ known.T
+        for index, row in enumerate(rows.tolist()):
+            candidates = np.flatnonzero(likeness[index] > _ALIKE)
+            for other in train[candidates[np.argsort(-likeness[index, candidates])]].tolist():
+                if not np.array_equal(sha256[row], sha256[other]) and _is_same(images[row], images[other]):
+                    pairs.append((row, other))
+                    break
+        done += len(rows)
+        if progress is not None:
+            progress(done, len(held_out))
+    return pairs
+
+
+def _is_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
+    _, (one, other) = _thumbnails(np.stack([first, second]))
+    spreads = one.std(), other.std()
+    if min(spreads) < _LIGHT_ONLY:
+        return False
+    return bool((one * other).mean() / (spreads[0] * spreads[1]) > _SAME)
+
+
+def _thumbnails(images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Return grey thumbnails as vectors of length 1 about their mean (n, 256), and what they leave out (n, pixels)."""
+    grey = images.mean(axis=3, dtype=np.float32)
+    rows, columns = (np.arange(_CELLS + 1) * size // _CELLS for size in grey.shape[1:])
+    cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
+    cells /= np.outer(np.diff(rows), np.diff(columns))
+    details = grey - np.repeat(np.repeat(cells, np.diff(rows), axis=1), np.diff(columns), axis=2)
+    vectors = cells.reshape(len(cells), -1)
+    vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-6), details.reshape(len(details), -1)
+
+
+def _chunks(rows: NDArray[np.int64], size: int = _CHUNK) -> Iterator[NDArray[np.int64]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
