@@ -8,11 +8,10 @@ import keras
 from keras import ops
 
 from imgcls.augmentation.drawing import draw_fields
+from imgcls.augmentation.resampling import resampled
 from imgcls.spec.augmentation import AugmentationSpec
 
 __all__ = ["augmenting_model"]
-
-_FILL = {"nearest": "nearest", "reflect": "reflect", "wrap": "wrap", "black": "constant"}
 
 
 def augmenting_model(spec: AugmentationSpec, network: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
@@ -42,9 +41,7 @@ class _Augment(keras.layers.Layer):  # type: ignore[misc] # Keras is untyped
     def call(self, inputs: dict[str, Any]) -> Any:
         given = image = inputs["image"]
         if "transform" in inputs:
-            image = ops.image.affine_transform(
-                image, inputs["transform"], interpolation="bilinear", fill_mode=_FILL[self.spec.fill], fill_value=0.0
-            )
+            image = resampled(image, inputs["transform"], self.spec.fill)
         if "color" in inputs:
             contrast, brightness = (_per_image(inputs["color"][:, column]) for column in (0, 1))
             mean = ops.mean(image, axis=(1, 2, 3), keepdims=True)
