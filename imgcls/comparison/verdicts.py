@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -82,19 +82,39 @@ class Verdict:
 
 def judge(sides: Sequence[Side]) -> Verdict:
     """Test all pairs of sides that can be compared: on the same test images, with what is needed to test them."""
-    right = _Answers(sides)
-    names = short_names(sides)
+    right, names = _Answers(sides), short_names(sides)
+    finished = [index for index, side in enumerate(sides) if "accuracy" in side.metrics]
+    comparable, timed = (_alike(sides, finished, differ) for differ in (result_notes, time_notes))
     tested = [
         (first, second, difference)
-        for first, second in combinations([index for index, side in enumerate(sides) if "accuracy" in side.metrics], 2)
-        if not result_notes([sides[first], sides[second]])
+        for first, second in combinations(finished, 2)
+        if comparable[first] == comparable[second]
         and (difference := _difference(sides, right, first, second)) is not None
     ]
     corrected = holm([difference.p for *_, difference in tested])
-    pairs = tuple(
-        _pair(sides, names, place, difference, p) for (*place, difference), p in zip(tested, corrected, strict=True)
-    )
-    return Verdict(_summary(names, pairs, ranks := _ranks(len(sides), pairs)), pairs, ranks)
+    pairs = []
+    for (first, second, difference), p in zip(tested, corrected, strict=True):
+        ratio = _time_ratio(sides[first], sides[second]) if timed[first] == timed[second] else None
+        pair = Pair(first, second, difference, p, p < LEVEL, ratio, "")
+        pairs.append(replace(pair, text=_told(pair, names, sides)))
+    ranks = _ranks(len(sides), pairs)
+    return Verdict(_summary(names, pairs, ranks), tuple(pairs), ranks)
+
+
+def _alike(
+    sides: Sequence[Side], indices: Sequence[int], differ: Callable[[Sequence[Side]], Sequence[str]]
+) -> dict[int, int]:
+    """Return index → the first of the sides that ``differ`` finds nothing to say about beside it."""
+    found: dict[int, int] = {}
+    for index in indices:
+        firsts = dict.fromkeys(found.values())
+        found[index] = next((first for first in firsts if not differ([sides[first], sides[index]])), index)
+    return found
+
+
+def _time_ratio(first: Side, second: Side) -> float | None:
+    ours, theirs = (side.timings.get("train_seconds") for side in (first, second))
+    return theirs / ours if ours and theirs else None
 
 
 class _Answers:
@@ -145,16 +165,6 @@ def _accuracies(side: Side) -> list[float]:
         return [side.metrics["accuracy"]]
     rows = what_there_is(Run(side.folder), lambda run: run.repeats).get("runs", ())
     return [row["accuracy"] for row in rows if row["state"] == "completed"]
-
-
-def _pair(sides: Sequence[Side], names: Sequence[str], place: Sequence[int], difference: Difference, p: float) -> Pair:
-    first, second = place
-    ratio = None
-    if not time_notes([sides[first], sides[second]]):
-        times = [sides[index].timings.get("train_seconds") for index in place]
-        ratio = times[1] / times[0] if times[0] and times[1] else None
-    pair = Pair(first, second, difference, p, p < LEVEL, ratio, "")
-    return replace(pair, text=_told(pair, names, sides))
 
 
 def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
