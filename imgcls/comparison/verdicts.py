@@ -28,6 +28,7 @@ from imgcls.wording import counted, some
 __all__ = ["Pair", "Verdict", "damage_notes", "judge", "short_names"]
 
 MAX_PAIRS = 6  # that people are told of one by one: those of four runs
+MANY = 10  # times: a fraction of it is of no interest
 SAME_TIME = 0.05  # times that differ by less are called the same
 
 
@@ -38,7 +39,7 @@ class Pair:
     Attributes:
         first: which of the sides, counted from 0.
         second: which other.
-        difference: of the second to the first.
+        difference: of the second to the first; its interval and its p-value are those of this pair alone.
         p_corrected: its p-value, corrected for there being several pairs.
         is_told_apart: whether the difference is more than chance, by that.
         time_ratio: how many times the first's training time the second took; None where times are not comparable.
@@ -199,7 +200,8 @@ def _cost(ratio: float | None, *, inverse: bool) -> str:
     ratio = 1 / ratio if inverse else ratio
     if abs(ratio - 1) < SAME_TIME:
         return ", in the same training time"
-    return f", at {ratio:,.2g} times the training time"
+    times = f"{ratio:,.0f}" if ratio >= MANY else f"{ratio:.2g}"
+    return f", at {times} times the training time"
 
 
 def _points(share: float) -> str:
@@ -217,11 +219,11 @@ def _rounded(count: int) -> int:
 
 
 def _ranks(count: int, pairs: Sequence[Pair]) -> tuple[tuple[int, int] | None, ...]:
-    """Return ranks among the sides of which all pairs were tested; none where there are only two to tell apart."""
+    """Return the ranks of the tested sides; none where some were not tested against each other: there is no order."""
     seen = Counter(index for pair in pairs for index in (pair.first, pair.second))
     tested = [index for index in range(count) if seen[index]]
     if len(pairs) != len(tested) * (len(tested) - 1) // 2:
-        return (None,) * count  # some were tested against a part of the others only: no one order
+        return (None,) * count
     better = {
         (tested.index(pair.better), tested.index(pair.first + pair.second - pair.better))
         for pair in pairs
@@ -236,7 +238,7 @@ def _summary(names: Sequence[str], pairs: Sequence[Pair], ranks: Sequence[tuple[
         return pairs[0].text if pairs else ""
     known = {index: rank for index, rank in enumerate(ranks) if rank is not None}
     if not known:
-        return "; ".join(pair.text for pair in pairs)
+        return f"{sum(pair.is_told_apart for pair in pairs)} of {len(pairs)} pairs differ by more than chance"
     first = [index for index, (low, _) in known.items() if low == 1]
     if len(first) == 1:
         return f"{names[first[0]]} is the best of {len(known)}"
