@@ -7,6 +7,7 @@ import pytest
 
 from imgcls.comparison.significance import (
     LEVEL,
+    SEED_SPREAD,
     holm,
     images_needed,
     of_images,
@@ -64,9 +65,27 @@ def test_as_many_images_as_are_needed_show_the_difference_four_times_of_five():
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
 
 
+def seeded(rng, images, gain):
+    """The same of trainings whose seed moves all images together."""
+    first, second = rng.normal([0, gain], SEED_SPREAD).tolist()
+    easy = np.clip(rng.beta(4, 1, images), 0.02, 0.92)
+    return rng.random(images) < easy + first, rng.random(images) < easy + second
+
+
 def test_three_points_on_ten_thousand_images_are_nearly_always_found():
     rng = np.random.default_rng(4)
-    assert np.mean([of_images(*simulated(rng, 10_000, 0.03)).p < LEVEL for _ in range(100)]) > 0.98
+    found = [of_images(*seeded(rng, 10_000, 0.03)) for _ in range(200)]
+    assert np.mean([each.p_seeds < LEVEL for each in found]) > 0.9
+
+
+@pytest.mark.parametrize("images", [300, 10_000])
+def test_seeds_are_called_a_difference_of_settings_in_one_case_of_twenty(images):
+    rng = np.random.default_rng(5)
+    found = [of_images(*seeded(rng, images, 0.0)) for _ in range(400)]
+    assert 0.01 < np.mean([each.p_seeds < LEVEL for each in found]) < 0.075
+    assert all(each.p_seeds >= each.p for each in found)
+    if images == 10_000:
+        assert np.mean([each.p < LEVEL for each in found]) > 0.15  # which the images alone do not know
 
 
 def test_welchs_test_is_his_formula():

@@ -41,7 +41,7 @@ class Pair:
         second: which other.
         difference: of the second to the first; its interval and its p-value are those of this pair alone.
         p_corrected: its p-value, corrected for there being several pairs.
-        is_told_apart: whether the difference is more than chance, by that.
+        is_told_apart: whether the difference is more than chance, by that, and with other seeds too.
         time_ratio: how many times the first's training time the second took; None where times are not comparable.
         text: what it comes to.
     """
@@ -93,10 +93,11 @@ def judge(sides: Sequence[Side]) -> Verdict:
         and (difference := _difference(sides, right, first, second)) is not None
     ]
     corrected = holm([difference.p for *_, difference in tested])
+    with_seeds = holm([difference.p_seeds for *_, difference in tested])
     pairs = []
-    for (first, second, difference), p in zip(tested, corrected, strict=True):
+    for (first, second, difference), p, p_seeds in zip(tested, corrected, with_seeds, strict=True):
         ratio = _time_ratio(sides[first], sides[second]) if timed[first] == timed[second] else None
-        pair = Pair(first, second, difference, p, p < LEVEL, ratio, "")
+        pair = Pair(first, second, difference, p, p_seeds < LEVEL, ratio, "")
         pairs.append(replace(pair, text=_told(pair, names, sides)))
     ranks = _ranks(len(sides), pairs)
     return Verdict(_summary(names, pairs, ranks), tuple(pairs), ranks)
@@ -177,14 +178,20 @@ def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
     if pair.is_told_apart:
         cost = _cost(pair.time_ratio, inverse=pair.better == pair.first)
         return f"{names[ahead]} is better than {names[behind]} by {_points(abs(found.value))} points ({figures}){cost}"
+    by = f"{_points(abs(found.value))} points"
+    if pair.p_corrected < LEVEL:
+        return (
+            f"the network of {names[ahead]} is better than that of {names[behind]} by {by} ({figures}), but another "
+            "seed may do as much: repeats would tell whether its settings are"
+        )
     shown = _what_was_there(sides[pair.first], sides[pair.second])
     if not found.value:
         return f"no difference between {names[pair.first]} and {names[pair.second]} that {shown} could show ({figures})"
     needed = ""
     if found.needed is not None:
         needed = f"; it would take about {_rounded(found.needed):,} to see one of this size"
-    by = f"{names[ahead]} is {_points(abs(found.value))} points ahead of {names[behind]}"
-    return f"no difference that {shown} could show ({by}, {figures}){needed}"
+    lead = f"{names[ahead]} is {by} ahead of {names[behind]}"
+    return f"no difference that {shown} could show ({lead}, {figures}){needed}"
 
 
 def _what_was_there(first: Side, second: Side) -> str:
