@@ -19,7 +19,10 @@ def runs_dir(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    from imgcls_cli import console  # made once in a process, whatever COLUMNS is then
+
+    for each in (console.out, console.err):
+        monkeypatch.setattr(each, "width", 160)
 
 
 def test_list_shows_every_run_with_its_state_and_result(imgcls, runs_dir):

@@ -62,7 +62,10 @@ def one(made, runs_dir):
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    from imgcls_cli import console  # made once in a process, whatever COLUMNS is then
+
+    for each in (console.out, console.err):
+        monkeypatch.setattr(each, "width", 160)
 
 
 def lines_of(text):
