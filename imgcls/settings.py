@@ -7,7 +7,7 @@ from typing import Any
 
 from imgcls.wording import counted
 
-__all__ = ["align", "flatten", "plain_text"]
+__all__ = ["align", "choices", "flatten", "plain_text"]
 
 KINDS = ("name", "preset", "schedule", "backbone", "source")  # keys that say what a mapping is: they come first
 STAGES = "stages"  # the key of the one list whose parts have no kind: they are opened where all runs have as many
@@ -46,6 +46,13 @@ def flatten(value: Mapping[Any, Any], prefix: str = "", *, open_lists: bool = Fa
         else:
             flat[f"{prefix}{key}"] = item
     return flat
+
+
+def choices(keys: Sequence[str]) -> list[str]:
+    """Return the keys without those that follow from another: what an optimizer has, where the optimizer differs."""
+    kinds = [key for key in keys if "." in key and key.rpartition(".")[2] in KINDS]
+    owners = tuple(key.removesuffix(key.rpartition(".")[2]) for key in kinds)
+    return [key for key in keys if key in kinds or not key.startswith(owners)]
 
 
 def _open(flat: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

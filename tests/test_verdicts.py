@@ -159,6 +159,16 @@ def test_a_difference_of_several_settings_is_called_confounded(tmp_path):
     assert compare([one, two]).notes == ()  # they are not told apart
 
 
+def test_another_optimizer_is_one_setting_whatever_it_has_of_its_own(tmp_path):
+    first = run_of(tmp_path, "a", 600, 136, overrides={"lr": 0.01})
+    second = run_of(tmp_path, "b", 620, 116, overrides={"lr": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}})
+    third = run_of(tmp_path, "c", 640, 96, overrides={"lr": 0.02, "optimizer": "sgd"})
+    assert compare([first, second]).notes == ()
+    assert compare([first, third]).notes == (
+        "a and c differ in 2 settings (optimizer.name, lr.initial): which of them makes the difference is open",
+    )
+
+
 def test_a_difference_of_the_seed_is_called_chance(tmp_path):
     seeded = [run_of(tmp_path, f"s{seed}", 600, 136, overrides={"seed": seed}) for seed in (1, 2)]
     assert compare(seeded).notes == ("s1 and s2 differ in their seed alone: what is between them is chance",)

@@ -15,7 +15,7 @@ from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
 from imgcls.comparison.verdicts import Pair, Verdict, damage_notes, judge, short_names
 from imgcls.runs import METRICS, REPEATS_JSON, Run
-from imgcls.settings import align
+from imgcls.settings import align, choices
 from imgcls.wording import some
 
 __all__ = ["METRIC_ROWS", "Column", "Comparison", "Row", "compare"]
@@ -225,7 +225,7 @@ def _setting_notes(names: Sequence[str], pairs: Sequence[Pair], settings: Sequen
     for pair in pairs:
         who = f"{names[pair.first]} and {names[pair.second]} differ in"
         differing = [row.key for row in settings if row.values[pair.first] != row.values[pair.second]]
-        changed = [key for key in differing if key != "seed"]
+        changed = choices([key for key in differing if key != "seed"])
         if differing == ["seed"]:
             seeds.append(f"{who} their seed alone: what is between them is chance")
         elif pair.is_told_apart and len(changed) > 1:
