@@ -222,7 +222,7 @@ class Run:
         """A row an image of the evaluated split: path, true, predicted, confidence, a probability column a class."""
         return _table(self._existing(PREDICTIONS), text=("path", "true", "predicted"))
 
-    @property
+    @cached_property
     def answers(self) -> list[tuple[str, bool]]:
         """The path of each image of the evaluated split, and whether its class was predicted; as ``predictions``."""
         rows = _rows(path := self._existing(PREDICTIONS))

@@ -70,12 +70,9 @@ def _print(comparison: Comparison) -> None:
 
 
 def _table(comparison: Comparison, chosen: range) -> RenderableType:
-    from rich import box
-    from rich.table import Table
+    from imgcls_cli.console import new_table, plain
 
-    from imgcls_cli.console import plain
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     table.add_column("", overflow="fold")
     for index in chosen:
         heading = f"run {index + 1}\n{comparison.runs[index].count}".strip()

@@ -9,10 +9,12 @@ import os
 import sys
 from typing import TextIO
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-__all__ = ["emit", "err", "one_format", "one_line", "out", "plain", "safe", "warn"]
+__all__ = ["emit", "err", "new_table", "one_format", "one_line", "out", "plain", "safe", "warn"]
 
 PIPE_COLUMNS = 200  # into a file or pipe nothing needs to be cut
 
@@ -49,6 +51,11 @@ def one_line(text: str) -> str:
 def plain(text: object, style: str = "") -> Text:
     """Return text from data as a table's cell, or a line."""
     return Text(one_line(str(text)), style=style)
+
+
+def new_table() -> Table:
+    """Return a table without columns yet, as all commands draw them."""
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def warn(text: str) -> None:

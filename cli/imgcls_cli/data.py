@@ -10,6 +10,7 @@ from imgcls_cli.options import CacheDir, Json, Set, SpecFile
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from imgcls.data import Dataset
     from imgcls.experiment import Audit
@@ -63,12 +64,9 @@ def data(
 
 def _table(audit: Audit, shown: int) -> Table:
     """Return images and shares of each class in each part; of many classes the largest and the smallest in train."""
-    from rich import box
-    from rich.table import Table
+    from imgcls_cli.console import new_table, plain
 
-    from imgcls_cli.console import plain
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     table.add_column("class", overflow="fold")
     for part in audit.counts:
         table.add_column(part, justify="right")
@@ -79,18 +77,21 @@ def _table(audit: Audit, shown: int) -> Table:
         (order, []) if len(order) <= shown else (order[: shown - shown // 2], order[len(order) - shown // 2 :])
     )
     for index in top:
-        table.add_row(*map(plain, (audit.classes[index], *_cells(audit, totals, index))))
+        table.add_row(*_cells(audit, totals, index))
     if left_out := len(order) - len(top) - len(bottom):
         table.add_row(plain(f"... {left_out:,} more", "dim"))
     for index in bottom:
-        table.add_row(*map(plain, (audit.classes[index], *_cells(audit, totals, index))))
+        table.add_row(*_cells(audit, totals, index))
     table.add_section()
     table.add_row(*map(plain, ("all", *(text for total in totals.values() for text in (f"{total:,}", "")))))
     return table
 
 
-def _cells(audit: Audit, totals: dict[str, int], index: int) -> list[str]:
-    cells = []
+def _cells(audit: Audit, totals: dict[str, int], index: int) -> list[Text]:
+    """Return the name of a class, and its images and share in each part."""
+    from imgcls_cli.console import plain
+
+    cells = [audit.classes[index]]
     for part, images in audit.counts.items():
         cells += [f"{images[index]:,}", f"{images[index] / totals[part]:.1%}" if totals[part] else "-"]
-    return cells
+    return [plain(text) for text in cells]

@@ -42,13 +42,10 @@ def print_figures(
         words: headings of the columns that wrap.
         dropped: headings of the columns that are left out where the terminal is too narrow for all, the first first.
     """
-    from rich import box
-    from rich.table import Table
-
-    from imgcls_cli.console import plain
+    from imgcls_cli.console import new_table, plain
 
     columns = _fitting(dict(zip(header, zip(*rows, strict=True), strict=True)), words, dropped, console.width)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     for name in columns:
         is_words = name in words
         table.add_column(name, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)

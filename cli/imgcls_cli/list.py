@@ -148,12 +148,9 @@ def _order(value: Any) -> tuple[bool, Any]:
 
 
 def _table(records: list[dict[str, Any]], *, narrow: bool) -> Table:
-    from rich import box
-    from rich.table import Table
+    from imgcls_cli.console import new_table, plain
 
-    from imgcls_cli.console import plain
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     table.add_column("name", overflow="fold", ratio=None)
     table.add_column("state", no_wrap=True)
     repeated = not narrow and any(record["repeats"] is not None for record in records)

@@ -57,10 +57,7 @@ def model(
 
 def _table(summary: ModelSummary, width: int) -> Table:
     """Return the layers as a table; where it is too wide whole columns are left out, never a digit."""
-    from rich import box
-    from rich.table import Table
-
-    from imgcls_cli.console import plain
+    from imgcls_cli.console import new_table, plain
 
     columns = {
         "layer": [layer.name for layer in summary.layers],
@@ -75,7 +72,7 @@ def _table(summary: ModelSummary, width: int) -> Table:
     for name in DROPPED:
         if sum(wide[each] for each in columns) > width:
             del columns[name]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     for name in columns:
         is_text = name in ("layer", "kind")
         table.add_column(name, overflow="fold", no_wrap=name != "layer", justify="left" if is_text else "right")

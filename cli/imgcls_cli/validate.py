@@ -120,12 +120,9 @@ def _problems(error: SpecError) -> list[dict[str, Any]]:
 
 
 def _print_values(values: dict[str, dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
+    from imgcls_cli.console import new_table, out, plain
 
-    from imgcls_cli.console import out, plain
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = new_table()
     for name in ("key", "value", "origin"):
         table.add_column(name, overflow="fold")
     for key, entry in values.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,11 @@ class Difference:
     p: float
     p_seeds: float
     needed: int | None = None
+
+    @property
+    def turned(self) -> Difference:
+        """How much better the first of the two is."""
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
 
 def of_images(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:

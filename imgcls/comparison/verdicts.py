@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +84,8 @@ class Verdict:
 
 def judge(sides: Sequence[Side]) -> Verdict:
     """Test all pairs of sides that can be compared: on the same test images, with what is needed to test them."""
-    right, names = _Answers(sides), short_names(sides)
+    names = short_names(sides)
+    right = functools.cache(lambda index: _right(sides[index].speaker))
     finished = [index for index, side in enumerate(sides) if "accuracy" in side.metrics]
     comparable, timed = (_alike(sides, finished, differ) for differ in (result_notes, time_notes))
     tested = [
@@ -119,20 +121,6 @@ def _time_ratio(first: Side, second: Side) -> float | None:
     return theirs / ours if ours and theirs else None
 
 
-class _Answers:
-    """Which images each run has right, read once."""
-
-    def __init__(self, sides: Sequence[Side]) -> None:
-        self.sides = sides
-        self.known: dict[int, NDArray[np.bool_] | None] = {}
-
-    def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
-        """Return (n,), in the order of the images' content; None where it is not known."""
-        if index not in self.known:
-            self.known[index] = _right(self.sides[index].speaker)
-        return self.known[index]
-
-
 def _right(run: Run) -> NDArray[np.bool_] | None:
     """Return which of the evaluated images a run has right, in an order that their paths do not matter to."""
     try:
@@ -143,11 +131,13 @@ def _right(run: Run) -> NDArray[np.bool_] | None:
     return np.array([is_right for *_, is_right in answers], np.bool_)
 
 
-def _difference(sides: Sequence[Side], right: _Answers, first: int, second: int) -> Difference | None:
+def _difference(
+    sides: Sequence[Side], right: Callable[[int], NDArray[np.bool_] | None], first: int, second: int
+) -> Difference | None:
     """Test the pair as what it is: two runs, two experiments of several, or one of each."""
     ones = [side.repeats is None for side in (sides[first], sides[second])]
     if all(ones):
-        ours, theirs = right[first], right[second]
+        ours, theirs = right(first), right(second)
         if ours is None or theirs is None or len(ours) != len(theirs):
             return None
         return of_images(ours, theirs)
@@ -159,7 +149,7 @@ def _difference(sides: Sequence[Side], right: _Answers, first: int, second: int)
     if ones[0]:
         return of_run_and_repeats(accuracies[0][0], accuracies[1])
     found = of_run_and_repeats(accuracies[1][0], accuracies[0])
-    return found and replace(found, value=-found.value, low=-found.high, high=-found.low)
+    return found and found.turned
 
 
 def _accuracies(side: Side) -> list[float]:
@@ -171,27 +161,26 @@ def _accuracies(side: Side) -> list[float]:
 
 def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
     """Say what a pair comes to, the better side first."""
-    found = pair.difference
-    ahead, behind = (pair.second, pair.first) if pair.better == pair.second else (pair.first, pair.second)
-    low, high = sorted((found.low, found.high) if pair.better == pair.second else (-found.low, -found.high))
-    figures = f"95 % {_points(low)} to {_points(high)}, {_p(pair.p_corrected)}"
+    is_second = pair.better == pair.second
+    ahead, behind = (pair.second, pair.first) if is_second else (pair.first, pair.second)
+    lead = pair.difference if is_second else pair.difference.turned
+    by = f"{_points(abs(lead.value))} points"
+    figures = f"95 % {_points(lead.low)} to {_points(lead.high)}, {_p(pair.p_corrected)}"
     if pair.is_told_apart:
-        cost = _cost(pair.time_ratio, inverse=pair.better == pair.first)
-        return f"{names[ahead]} is better than {names[behind]} by {_points(abs(found.value))} points ({figures}){cost}"
-    by = f"{_points(abs(found.value))} points"
+        cost = _cost(pair.time_ratio, inverse=not is_second)
+        return f"{names[ahead]} is better than {names[behind]} by {by} ({figures}){cost}"
     if pair.p_corrected < LEVEL:
         return (
             f"the network of {names[ahead]} is better than that of {names[behind]} by {by} ({figures}), but another "
             "seed may do as much: repeats would tell whether its settings are"
         )
     shown = _what_was_there(sides[pair.first], sides[pair.second])
-    if not found.value:
+    if not lead.value:
         return f"no difference between {names[pair.first]} and {names[pair.second]} that {shown} could show ({figures})"
     needed = ""
-    if found.needed is not None:
-        needed = f"; it would take about {_rounded(found.needed):,} to see one of this size"
-    lead = f"{names[ahead]} is {by} ahead of {names[behind]}"
-    return f"no difference that {shown} could show ({lead}, {figures}){needed}"
+    if lead.needed is not None:
+        needed = f"; it would take about {_rounded(lead.needed):,} to see one of this size"
+    return f"no difference that {shown} could show ({names[ahead]} is {by} ahead of {names[behind]}, {figures}){needed}"
 
 
 def _what_was_there(first: Side, second: Side) -> str:

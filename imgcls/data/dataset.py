@@ -57,6 +57,11 @@ class Dataset:
     findings: tuple[Finding, ...]
     key: str
 
+    @property
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        """Part → how many images of each class it has, (classes,)."""
+        return count_classes(self.labels, self.splits, len(self.classes))
+
 
 def load_dataset(
     data: DataSpec,

@@ -97,11 +97,11 @@ def near_duplicates(
         return []
     train = splits["train"]
     held_out = np.sort(np.concatenate([rows for part, rows in splits.items() if part != "train"] or [train[:0]]))
-    known = np.concatenate([_thumbnails(images[rows])[0] for rows in _chunks(train)])
+    known = np.concatenate([_thumbnails(images[rows]) for rows in _chunks(train)])
     at_once = max(1, _PAIRS_AT_ONCE // max(1, len(known)))
     pairs, done = [], 0
     for rows in _chunks(held_out, at_once):
-        likeness = _thumbnails(images[rows])[0] @ known.T
+        likeness = _thumbnails(images[rows]) @ known.T
         for index, row in enumerate(rows.tolist()):
             candidates = np.flatnonzero(likeness[index] > _ALIKE)
             for other in train[candidates[np.argsort(-likeness[index, candidates])]].tolist():
@@ -115,24 +115,43 @@ def near_duplicates(
 
 
 def _is_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
-    _, (one, other) = _thumbnails(np.stack([first, second]))
+    one, other = _details(np.stack([first, second]))
     spreads = one.std(), other.std()
     if min(spreads) < _LIGHT_ONLY:
         return False
     return bool((one * other).mean() / (spreads[0] * spreads[1]) > _SAME)
 
 
-def _thumbnails(images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """Return grey thumbnails as vectors of length 1 about their mean (n, 256), and what they leave out (n, pixels)."""
-    grey = images.mean(axis=3, dtype=np.float32)
-    rows, columns = (np.arange(_CELLS + 1) * size // _CELLS for size in grey.shape[1:])
-    cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
-    cells /= np.outer(np.diff(rows), np.diff(columns))
-    details = grey - np.repeat(np.repeat(cells, np.diff(rows), axis=1), np.diff(columns), axis=2)
+def _thumbnails(images: NDArray[np.uint8]) -> Floats:
+    """Return grey thumbnails as vectors of length 1 about their mean, (n, 256)."""
+    cells = _cells(_grey(images))
     vectors = cells.reshape(len(cells), -1)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-6), details.reshape(len(details), -1)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+
+def _details(images: NDArray[np.uint8]) -> Floats:
+    """Return what grey thumbnails leave out, (n, pixels)."""
+    grey = _grey(images)
+    heights, widths = (np.diff(_edges(size)) for size in grey.shape[1:])
+    details = grey - np.repeat(np.repeat(_cells(grey), heights, axis=1), widths, axis=2)
+    return details.reshape(len(details), -1)
+
+
+def _grey(images: NDArray[np.uint8]) -> Floats:
+    return images.mean(axis=3, dtype=np.float32)
+
+
+def _cells(grey: Floats) -> Floats:
+    """Return the means of the areas that a thumbnail's pixels stand for, (n, 16, 16)."""
+    rows, columns = (_edges(size) for size in grey.shape[1:])
+    sums = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
+    return np.asarray(sums / np.outer(np.diff(rows), np.diff(columns)), np.float32)
+
+
+def _edges(size: int) -> NDArray[np.int64]:
+    """Return where the areas begin and end, in pixels."""
+    return np.arange(_CELLS + 1) * size // _CELLS
 
 
 def _chunks(rows: NDArray[np.int64], size: int = _CHUNK) -> Iterator[NDArray[np.int64]]:

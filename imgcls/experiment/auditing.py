@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcls.data import Cache, Finding
-from imgcls.data.balance import count_classes
 from imgcls.experiment.preparing import load_images_of
 from imgcls.observer import Observer
 from imgcls.spec import LoadedSpec
@@ -45,13 +44,12 @@ def audit_data(loaded: LoadedSpec, cache_dir: Path | str | None = None, observer
     cache = Cache(Path(cache_dir) if cache_dir else None)
     dataset = load_images_of(spec, loaded.base, cache, observer or Observer(), thoroughly=True)
     height, width, channels = dataset.images.shape[1:]
-    counts = count_classes(dataset.labels, dataset.splits, len(dataset.classes))
     return Audit(
         source=spec.data.path or spec.data.source,
         images=sum(map(len, dataset.splits.values())),
         resolution=(height, width),
         color="grayscale" if channels == 1 else "rgb",
         classes=dataset.classes,
-        counts={part: images.tolist() for part, images in counts.items()},
+        counts={part: images.tolist() for part, images in dataset.counts.items()},
         findings=dataset.findings,
     )

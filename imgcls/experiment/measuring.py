@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgcls.data import Dataset
 from imgcls.evaluation.plausibility import reported_remarks
 from imgcls.findings import Finding
@@ -56,7 +54,7 @@ def unchanged_classes(spec: Spec, dataset: Dataset) -> list[Finding]:
     limit = spec.augmentation.classes_below
     if limit is None or "train" not in dataset.splits:
         return []
-    least = int(np.bincount(dataset.labels[dataset.splits["train"]], minlength=len(dataset.classes)).min())
+    least = int(dataset.counts["train"].min())
     if least < limit:
         return []
     message = f"augmentation.classes_below {limit:,}: the smallest class has {least:,} training images; none is changed"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imgcls import backend, runs
 from imgcls.data import Dataset
 from imgcls.experiment.measuring import held_out_part, measure, predict_part
@@ -131,8 +129,8 @@ def _metrics(
     }
     if built.pretrained:
         metrics["pretrained"] = built.pretrained
-    counts = np.bincount(dataset.labels[dataset.splits["train"]], minlength=len(dataset.classes))
-    metrics["warnings"] += [asdict(finding) for finding in check_history(spec, result.state, counts)]
+    found = check_history(spec, result.state, dataset.counts["train"])
+    metrics["warnings"] += [asdict(finding) for finding in found]
     if spec.stages:
         metrics["stages"] = [asdict(stage) for stage in result.state.stages]
     if spec.reported:

@@ -47,3 +47,12 @@ def imgcls_process():
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    """Make both consoles wide enough for whole lines; they are made once in a process, whatever COLUMNS is then."""
+    from imgcls_cli import console
+
+    for each in (console.out, console.err):
+        monkeypatch.setattr(each, "width", 160)

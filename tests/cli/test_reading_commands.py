@@ -11,18 +11,12 @@ from run_folders import make_run, make_unfinished, write_history
 from imgcls import runs
 from imgcls_cli.lines import duration
 
+pytestmark = pytest.mark.usefixtures("wide")
+
 
 @pytest.fixture
 def runs_dir(tmp_path):
     return tmp_path / "runs"  # where IMGCLS_RUNS_DIR points
-
-
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch):
-    from imgcls_cli import console  # made once in a process, whatever COLUMNS is then
-
-    for each in (console.out, console.err):
-        monkeypatch.setattr(each, "width", 160)
 
 
 def test_list_shows_every_run_with_its_state_and_result(imgcls, runs_dir):

@@ -16,6 +16,8 @@ from imgcls.runs import Run
 from imgcls.spec.reported import ReportedSpec
 from imgcls_cli import console
 
+pytestmark = pytest.mark.usefixtures("wide")
+
 ACCURACIES = [right / 30 for right in (20, 22, 24, 26, 28)]
 REPORTED = [
     {
@@ -58,14 +60,6 @@ def five(made, runs_dir):
 @pytest.fixture
 def one(made, runs_dir):
     return Run(shutil.copytree(made["one"].folder, runs_dir / made["one"].name))
-
-
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch):
-    from imgcls_cli import console  # made once in a process, whatever COLUMNS is then
-
-    for each in (console.out, console.err):
-        monkeypatch.setattr(each, "width", 160)
 
 
 def lines_of(text):
