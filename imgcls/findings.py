@@ -1,15 +1,88 @@
-"""What the user should be told about the data or the result, though the run goes on."""
+"""What the user should be told about the data or the result, though the run goes on; and what to do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Finding"]
+__all__ = ["ADVICE", "Finding"]
+
+_RIGHT = "see whether pixels and labels are right (imgcls data)"
+_UNEQUAL = "imbalance: class_weights or oversample"
+
+ADVICE = {
+    # the data
+    "duplicate_across_classes": "correct the labels, or leave the pictures out",
+    "duplicate_across_splits": "remove them from one part: what is measured on them is memory",
+    "near_duplicate_across_splits": "remove them from one part, or give such images one group",
+    "flat_images": "look for broken downloads and masks, and leave them out",
+    "few_images": "more images of them, or data.classes without them",
+    "imbalanced": f"judge by balanced accuracy and macro F1; {_UNEQUAL}, or augmentation.classes_below",
+    "prior_shift": "divide the data anew, or judge by balanced accuracy",
+    "unreadable_left_out": "look at them",
+    "first_frame_used": "split such files, if their other frames matter",
+    "hidden_left_out": "see that it is meant so",
+    "other_endings_left_out": "see that it is meant so; images of these kinds can be converted",
+    "loose_images_left_out": "put them into the folder of their class",
+    "folders_left_out": "see that it is meant so; data.train, validation and test name the folders",
+    "special_files_left_out": "see that it is meant so",
+    "part_not_used": "see that it is meant so; data.train, validation and test name the parts",
+    "classes_without_images": "judge the classes that are there",
+    "parts_measured_together": "name the part to measure it alone",
+    # the spec
+    "augmentation_changes_nothing": "ask for a change, for instance rotation: 20, or a higher classes_below",
+    "backbone_input_scale": "normalize: backbone gives it what it wants",
+    "backbone_never_learns": "set trainable: all, or name weights",
+    "binary_crossentropy_over_softmax": "loss: auto is the cross-entropy made for that",
+    "keras_backend_overruled": "unset the variable, or set backend",
+    "unusual_rate": "start from 1e-3 with adam and its kin, from 0.1 or less with sgd",
+    "unused_setting": "set it in the stage, or remove it",
+    # the result
+    "one_class_predicted": f"a rate 10 times lower, {_UNEQUAL}; look at the curves",
+    "nearly_one_class_predicted": f"a rate 10 times lower, {_UNEQUAL}; look at the curves",
+    "classes_never_predicted": f"more images of them, or {_UNEQUAL}",
+    "predictions_at_chance": "where the training accuracy is high, images and labels are in different orders; else try "
+    f"another rate, and {_RIGHT}",
+    "classes_permuted": "hold the order of the classes in the labels against that of the network's outputs",
+    "not_better_than_majority": f"judge by balanced accuracy; more epochs, another rate, {_UNEQUAL}",
+    "nothing_learnt": f"try a rate 10 times lower or higher, and {_RIGHT}",
+    "overfitting": "early_stopping with restore_best keeps the best epoch; augmentation and dropout help",
+    "still_improving": "more epochs may do better",
+    "stopped_while_improving": "a smaller min_delta, or more patience, goes on",
+    "not_held_out": "give a test part, or carve one: data: {test: 0.15}",
+    # what others published, and pasted text
+    "reported_impossible": "look for a misprint, or ask the authors",
+    "accuracies_disagree": "predict in the order of the labels (no shuffling generator), and name images and weights",
+    "accuracy_stuck": "look at the confusion matrix; a rate 10 times lower",
+    "loss_below_bound": "do not compare it with other losses; say which loss it is",
+    "majority_logged": f"a rate 10 times lower, {_UNEQUAL}",
+    "matrix_cut": "numpy.set_printoptions(threshold=sys.maxsize) prints all of it",
+    "not_finite": "a rate 10 times lower",
+    "test_part_watched": "carve a validation part out of train, and measure the test part once",
+    "validation_far_above_train": "compare the shares of the classes in the two parts",
+}
+"""What to do about each code that can be told."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark: ``code`` is lower_snake and stays the same, ``message`` is for people."""
+    """One remark.
+
+    Attributes:
+        code: lower_snake, and stays the same.
+        message: for people, what is so.
+        advice: what to do about it; by default what the code's is.
+    """
 
     code: str
     message: str
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.advice:
+            code = self.code.removeprefix("reported_")
+            object.__setattr__(self, "advice", ADVICE.get(self.code) or ADVICE.get(code, ""))
+
+    @property
+    def text(self) -> str:
+        """Message and advice, as a line."""
+        return f"{self.message}; {self.advice}" if self.advice else self.message

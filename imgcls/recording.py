@@ -107,7 +107,7 @@ def write_manifest(run: Run, dataset: Dataset) -> None:
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in dataset.splits.items())
     log.info("images: %s; classes: %d", sizes, len(dataset.classes))
     for finding in dataset.findings:
-        log.warning("%s: %s", finding.code, finding.message)
+        log.warning("%s: %s", finding.code, finding.text)
 
 
 def _manifest(dataset: Dataset) -> Iterator[tuple[str, str, str, str]]:

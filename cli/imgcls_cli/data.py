@@ -57,7 +57,7 @@ def data(
     out.print(plain(f"{audit.source}: {audit.images:,} images, {height}x{width} {audit.color}"), soft_wrap=True)
     out.print(_table(audit, classes))
     for finding in audit.findings:
-        out.print(plain(f"{finding.code}: {finding.message}", "yellow"), soft_wrap=True)
+        out.print(plain(f"{finding.code}: {finding.text}", "yellow"), soft_wrap=True)
     if not audit.findings:
         out.print("nothing is wrong with it, as far as this can tell")
 

@@ -111,13 +111,13 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         height, width, channels = dataset.images.shape[1:]
         self.say(f"data      {sizes}; {len(dataset.classes)} classes; {height}x{width}x{channels}")
         for finding in () if self.is_quiet else dataset.findings:  # which are the same for all workers
-            self.warn(finding.message)
+            self.warn(finding.text)
         if self.console.is_terminal:
             self.say("starting Keras")
 
     def remarked(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
-            self.warn(finding.message)
+            self.warn(finding.text)
 
     def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
         self.group = (group, number, repeats)

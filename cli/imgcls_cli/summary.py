@@ -169,7 +169,8 @@ def _print_reported(result: Mapping[str, Any], console: Console) -> None:
 
 def _print_warnings(result: Mapping[str, Any], console: Console) -> None:
     for warning in result.get("warnings") or ():
-        print_line(console, "warning", warning["message"], "yellow")
+        text = "; ".join(filter(None, (warning["message"], warning.get("advice"))))
+        print_line(console, "warning", text, "yellow")
 
 
 def summarize_run(run: Run) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def validate(
         emit(strict_json({**answer, "warnings": warnings, "resolved": values}))
         return
     for remark in remarks:
-        warn(remark.message)
+        warn(remark.text)
     if resolved:
         _print_values(values)
     out.print(plain(f"{spec} is valid: {describe(loaded)}"), soft_wrap=True)

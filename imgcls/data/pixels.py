@@ -53,7 +53,7 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
             Finding(
                 "near_duplicate_across_splits",
                 f"{counted(len({one for one, _ in pairs}), 'image')} held out that train has too, in other bytes: "
-                f"{some(shown, _SHOWN)}; what is measured on them is memory",
+                f"{some(shown, _SHOWN)}",
             )
         )
     return findings

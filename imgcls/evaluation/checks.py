@@ -125,8 +125,8 @@ def _chance(result: _Result) -> Iterator[Finding]:
     if found is not None and found.p >= _LEVEL:
         yield Finding(
             "predictions_at_chance",
-            f"at chance: predictions and labels are not aligned (Cohen's kappa {found.kappa:.2f}, independence of the "
-            f"{result.n:,} p = {found.p:.2f}); the network learnt nothing, or the two are not in the same order",
+            f"at chance: predictions and labels are not aligned (Cohen's kappa {found.kappa:z.2f}, independence of the "
+            f"{result.n:,} p = {found.p:.2f})",
         )
 
 
@@ -140,7 +140,7 @@ def _permuted(result: _Result) -> Iterator[Finding]:
         yield Finding(
             "classes_permuted",
             f"accuracy is {result.correct / result.n:.3f}, and would be {found.matched:.3f} if the predicted classes "
-            "stood for others: are labels and predictions in the same order of classes?",
+            "stood for others",
         )
 
 

@@ -13,7 +13,7 @@ from imgcls.findings import Finding
 from imgcls.spec import Spec
 from imgcls.training.state import EpochRow, TrainingState
 
-__all__ = ["check_history"]
+__all__ = ["check_history", "is_overfitted"]
 
 _SOME_EPOCHS = 3  # before that nothing need be learnt
 _SURE = 3.0  # standard deviations
@@ -66,8 +66,7 @@ def _learns(stage: _Stage) -> Iterator[Finding]:
     if best <= guess + _SURE * math.sqrt(guess * (1 - guess) / n):
         yield Finding(
             "nothing_learnt",
-            f"the training accuracy came to {best:.3f} in {len(stage.rows)} epochs, and guessing has {guess:.3f}: try "
-            f"a rate 10 times lower or higher than {spec.lr.initial:g}, and see whether pixels and labels are right",
+            f"the training accuracy came to {best:.3f} in {len(stage.rows)} epochs, and guessing has {guess:.3f}",
         )
 
 
@@ -77,16 +76,26 @@ def _overfits(stage: _Stage) -> Iterator[Finding]:
     if len(losses) < len(rows) or (rule is not None and rule.restore_best) or stage.spec.augmentation.mixes_labels:
         return
     best, last = stage.best_epoch("val_loss"), rows[-1]
-    assert last.val_accuracy is not None
-    apart = last.accuracy - last.val_accuracy
-    if best <= _LONG_AGO * len(rows) and losses[-1] >= _RISEN * losses[best - 1] and apart >= _APART:
+    if is_overfitted(stage.values("accuracy"), stage.values("val_accuracy"), losses):
         yield Finding(
             "overfitting",
             f"from epoch {rows[best - 1].epoch} on the validation loss rose from {losses[best - 1]:.3f} to "
             f"{losses[-1]:.3f}, and at the end the training accuracy is {last.accuracy:.3f}, that of validation "
-            f"{last.val_accuracy:.3f}; early_stopping with restore_best keeps the best epoch, augmentation and dropout "
-            "help",
+            f"{last.val_accuracy:.3f}",
         )
+
+
+def is_overfitted(accuracy: Sequence[float], val_accuracy: Sequence[float], val_loss: Sequence[float]) -> bool:
+    """Whether the validation loss was at its best long ago and rose since, and the accuracies ended far apart.
+
+    Args:
+        accuracy: on the training images, of each epoch.
+        val_accuracy: likewise.
+        val_loss: likewise.
+    """
+    best = val_loss.index(min(val_loss))
+    has_risen = best < _LONG_AGO * len(val_loss) and val_loss[-1] >= _RISEN * val_loss[best]
+    return has_risen and accuracy[-1] - val_accuracy[-1] >= _APART
 
 
 def _ends(stage: _Stage) -> Iterator[Finding]:
@@ -102,13 +111,12 @@ def _ends(stage: _Stage) -> Iterator[Finding]:
             yield Finding(
                 "stopped_while_improving",
                 f"early stopping ended the training at epoch {rows[-1].epoch}, the best by {rule.monitor}: its steps "
-                f"were smaller than min_delta {rule.min_delta:g}; a smaller one, or more patience, goes on",
+                f"were smaller than min_delta {rule.min_delta:g}",
             )
     elif best == len(rows):
         yield Finding(
             "still_improving",
-            f"the last of {len(rows)} epochs was the best by {rule.monitor}, and early stopping had nothing to stop: "
-            "more epochs may do better",
+            f"the last of {len(rows)} epochs was the best by {rule.monitor}, and early stopping had nothing to stop",
         )
 
 

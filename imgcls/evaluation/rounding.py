@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from imgcls.spec.reported import SHARES
 
-__all__ = ["MAX_DECIMALS", "NO_LIMIT", "Interval", "around", "decimals", "number_text", "share"]
+__all__ = ["MAX_DECIMALS", "NO_LIMIT", "Interval", "Printed", "around", "decimals", "number_text", "share"]
 
 SINGLE_PRECISION = 1e-6  # of a figure: what Keras' sums in float32 leave open, however many decimals are printed
 MAX_DECIMALS = 7  # more are noise of the arithmetic
 NO_LIMIT = 10**15
+
+
+class Printed(float):
+    """A number that knows with how many decimals it was printed: ``0.70`` stands for less than ``0.7`` does."""
+
+    def __new__(cls, value: float, decimals: int) -> Self:
+        number = super().__new__(cls, value)
+        number.decimals = decimals
+        return number
+
+    decimals: int
 
 
 class Interval(NamedTuple):
@@ -59,6 +70,8 @@ def _rounded(value: float, least_decimals: int = 0) -> Interval:
 
 def decimals(value: float) -> int:
     """Return how many decimals a finite number is written with."""
+    if isinstance(value, Printed):
+        return value.decimals
     exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
     assert isinstance(exponent, int)  # spec and measured figures are finite
     return max(0, -exponent)

@@ -123,13 +123,13 @@ def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str
     """Return what is remarkable about spec and images, and each kind of remark on a result once, with how often."""
     common = [asdict(finding) for finding in remarks(prepared.spec, prepared.dataset)]
     known = {warning["code"] for warning in common}
-    own: dict[str, list[str]] = {}
+    own: dict[str, list[dict[str, str]]] = {}
     for run in finished:
-        for code, message in {each["code"]: each["message"] for each in run.metrics["warnings"]}.items():
-            own.setdefault(code, []).append(message)
+        for code, warning in {each["code"]: each for each in run.metrics["warnings"]}.items():
+            own.setdefault(code, []).append(warning)
     told = [
-        {"code": code, "message": f"in {len(messages)} of {len(finished)} repeats, for instance: {messages[0]}"}
-        for code, messages in own.items()
+        first | {"message": f"in {len(others) + 1} of {len(finished)} repeats, for instance: {first['message']}"}
+        for code, (first, *others) in own.items()
         if code not in known
     ]
     return [*common, *told]

@@ -56,7 +56,7 @@ DataCode = Literal[
     "special_files_left_out",
     "unreadable_left_out",
 ]
-"""What can be found about data; ``docs/findings.md`` says what each means."""
+"""What can be found about data; ``docs/checks.md`` says what each means."""
 
 Part = Annotated[
     float | str,

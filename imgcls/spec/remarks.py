@@ -43,7 +43,7 @@ def _loss(spec: Spec) -> Iterator[Finding]:
         yield Finding(
             "binary_crossentropy_over_softmax",
             "loss binary_crossentropy asks of each class apart whether it is there, but the outputs are one softmax "
-            "over classes that exclude each other; loss auto is the cross-entropy made for that",
+            "over classes that exclude each other",
         )
 
 
@@ -60,7 +60,7 @@ def _input_scale(spec: Spec) -> Iterator[Finding]:
     yield Finding(
         "backbone_input_scale",
         f"normalize {method} {_GIVEN[method]}, but {architecture.backbone} was trained on {_WANTED[mode]}: what it "
-        f"learnt will not fit{doubt}; normalize backbone gives it what it wants",
+        f"learnt will not fit{doubt}",
     )
 
 
@@ -89,7 +89,7 @@ def _never_learns(spec: Spec) -> Iterator[Finding]:
         yield Finding(
             "backbone_never_learns",
             f"{architecture.backbone} starts with random weights (weights: none) and never learns (trainable: none): "
-            "only the head does, on features that mean nothing; set trainable: all, or name weights",
+            "only the head does, on features that mean nothing",
         )
 
 
@@ -100,7 +100,7 @@ def _changes_nothing(spec: Spec) -> Iterator[Finding]:
         if getattr(spec.augmentation, key) is not None:
             yield Finding(
                 "augmentation_changes_nothing",
-                f"augmentation.{key} says {what}, but no change is asked for; add one, for instance rotation: 20",
+                f"augmentation.{key} says {what}, but no change is asked for",
             )
 
 
@@ -116,7 +116,8 @@ def _unused(spec: Spec) -> Iterator[Finding]:
             which = "each" if all(getattr(stage, key) is not None for stage in spec.stages) else "the first"
             yield Finding(
                 "unused_setting",
-                f"{name} {show(own)} is not used: {which} stage has its own; set stages.0.{key}",
+                f"{name} {show(own)} is not used: {which} stage has its own",
+                f"set stages.0.{key}",
             )
 
 

@@ -14,7 +14,7 @@ from imgcls.spec.preprocessing import BACKBONE_MODES
 from imgcls.spec.remarks import spec_remarks
 
 SPEAKING = {
-    "a binary loss": ({"loss": "binary_crossentropy"}, "binary_crossentropy_over_softmax", "loss auto"),
+    "a binary loss": ({"loss": "binary_crossentropy"}, "binary_crossentropy_over_softmax", "loss: auto"),
     "0..1 for what scales itself": (
         {"architecture": "efficientnetb0", "normalize": "unit"},
         "backbone_input_scale",
@@ -74,7 +74,7 @@ def test_a_mistake_is_remarked_upon(case):
     spec = load_spec({"data": "digits"} | settings).spec
     (finding,) = spec_remarks(spec)
     assert finding.code == code
-    assert words in finding.message
+    assert words in finding.text
     assert spec_remarks(spec.completed()) == [finding]
 
 
@@ -110,7 +110,7 @@ def test_a_setting_that_no_stage_uses_is_remarked_upon_but_not_in_what_was_in_fo
     spec = load_spec({"data": "digits"}, settings).spec
     (finding,) = spec_remarks(spec)
     assert finding.code == "unused_setting"
-    assert words in finding.message
+    assert words in finding.text
     again = load_spec(read_text(spec_yaml(spec.completed())).value).spec
     assert spec_remarks(again) == spec_remarks(spec.completed()) == []
     assert again.completed() == spec.completed()
@@ -169,7 +169,7 @@ def test_validate_prints_remarks_as_warnings(tmp_path):
     (warning,) = json.loads(CliRunner().invoke(app, ["validate", str(path), "--json"]).stdout)["warnings"]
     assert warning["code"] == "binary_crossentropy_over_softmax"
     result = CliRunner().invoke(app, ["validate", str(path)])
-    assert (result.exit_code, result.stderr) == (0, f"warning: {warning['message']}\n")
+    assert (result.exit_code, result.stderr) == (0, f"warning: {warning['message']}; {warning['advice']}\n")
 
 
 @pytest.mark.parametrize(

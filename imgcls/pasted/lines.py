@@ -1,0 +1,66 @@
+"""Text from terminals, notebooks and pages: its lines without what only a terminal reads, their cells and numbers."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from imgcls.evaluation.rounding import Printed
+
+__all__ = ["NUMBER", "cells", "clean_lines", "printed", "whole"]
+
+NUMBER = r"[-+]?(?:0,\d+|(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)\b"
+"""A number as people and programs print it: ``0.47``, ``.47``, ``0,47``, ``1,896``, ``47%``, ``1e-4``, ``nan``."""
+
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_SIGNS = str.maketrans("\u2013\u2014\u2212\xa0\u2009\u202f", "---   ", "\ufeff")  # dashes, minus, other spaces
+_NUMBER_ALONE = re.compile(NUMBER, re.IGNORECASE)
+_RULE = re.compile(r"[\s|:+=_-]*")  # between the rows of a table
+
+
+def clean_lines(text: str) -> list[str]:
+    """Return the lines as they looked at last: where a progress bar wrote over itself, what it wrote last."""
+    text = _TERMINAL_CODES.sub("", text.replace("\r\n", "\n")).replace("\\_", "_").translate(_SIGNS)
+    return [_written_last(line) for line in text.split("\n")]
+
+
+def _written_last(line: str) -> str:
+    parts = [part for part in re.split(r"[\r\x08]+", line) if part.strip()]
+    return parts[-1].rstrip() if parts else ""
+
+
+def cells(line: str) -> list[str]:
+    """Return what stands in a line of a table, whether tabs, bars, commas or spaces part it; empty cells are left out.
+
+    With spaces alone a name of several words is several cells.
+    """
+    if _RULE.fullmatch(line):
+        return []
+    if re.search(r"[\t|&]", line):
+        found = re.split(r"[\t|&]", line.replace("\\\\", ""))
+    elif ";" in line or "," in line:
+        found = next(csv.reader([line], delimiter=";" if ";" in line else ","))
+    else:
+        found = line.split()
+    return [cell.strip().strip("*`") for cell in found if cell.strip()]
+
+
+def printed(text: str) -> Printed | None:
+    """Return the number that a cell is, with the decimals it is printed with; None: it is none.
+
+    A percentage is a share.
+    """
+    text = text.strip()
+    if not _NUMBER_ALONE.fullmatch(text):
+        return None
+    is_percent, text = text.endswith("%"), text.removesuffix("%")
+    text = text.replace(",", ".") if re.match(r"[-+]?0,", text) else text.replace(",", "")
+    mantissa, _, exponent = text.lower().partition("e")
+    digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
+    return Printed(float(text) / 100, digits + 2) if is_percent else Printed(float(text), digits)
+
+
+def whole(text: str) -> int | None:
+    """Return the count that a cell is, which some programs print as ``701.0``; None: it is none."""
+    value = printed(text)
+    return int(value) if value is not None and value >= 0 and value.is_integer() and not text.endswith("%") else None

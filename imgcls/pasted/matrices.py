@@ -1,0 +1,100 @@
+"""Confusion matrices: as numpy and Python print them, and as CSV or as a page's table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from imgcls.pasted.lines import cells, whole
+from imgcls.pasted.pieces import Matrix
+
+__all__ = ["read_matrices"]
+
+_NESTED = re.compile(r"\[\s*(?:\[[^\[\]]*\][\s,]*(?:\.\.\.[\s,]*)?)+\]")
+_INNER = re.compile(r"\[([^\[\]]*)\]")
+_HEADING = re.compile(r"confusion|matrix", re.IGNORECASE)
+_HEADING_LINES = 3  # above a table of counts
+
+
+def read_matrices(lines: Sequence[str]) -> tuple[list[Matrix], set[int]]:
+    """Return the matrices of counts, and the lines they stand in, counted from 0."""
+    text = "\n".join(lines)
+    matrices, taken = [], set[int]()
+    for match in _NESTED.finditer(text):
+        first, last = text.count("\n", 0, match.start()), text.count("\n", 0, match.end())
+        matrix = _nested(match[0], first + 1, last + 1)
+        if matrix is not None:
+            matrices.append(matrix)
+            taken |= set(range(first, last + 1))
+    for matrix in _tables(lines, taken):
+        matrices.append(matrix)
+        taken |= set(range(matrix.first_line - 1, matrix.last_line))
+    return matrices, taken
+
+
+def _nested(text: str, first_line: int, last_line: int) -> Matrix | None:
+    if "..." in text:
+        return Matrix(first_line=first_line, last_line=last_line, counts=(), is_cut=True)
+    rows = [[whole(cell) for cell in re.split(r"[\s,]+", row.strip())] for row in _INNER.findall(text)]
+    counts = _square(rows)
+    return Matrix(first_line=first_line, last_line=last_line, counts=counts) if counts else None
+
+
+def _square(rows: Sequence[Sequence[int | None]]) -> tuple[tuple[int, ...], ...]:
+    """Return rows of counts as a matrix; an empty one where they are none."""
+    counts = tuple(tuple(count for count in row if count is not None) for row in rows)
+    is_square = len(rows) > 1 and all(
+        len(row) == len(rows) == len(full) for row, full in zip(counts, rows, strict=True)
+    )
+    return counts if is_square and any(map(any, counts)) else ()
+
+
+def _tables(lines: Sequence[str], taken: set[int]) -> list[Matrix]:
+    """Return the tables with as many rows as columns, headed by their names or by a line that says what they are."""
+    found, index = [], 0
+    while index < len(lines):
+        block = _block(lines, index, taken)
+        matrix = _table(lines, index, block) if len(block) > 1 else None
+        if matrix is not None:
+            found.append(matrix)
+        index += max(1, len(block))
+    return found
+
+
+def _block(lines: Sequence[str], start: int, taken: set[int]) -> list[tuple[str, list[int]]]:
+    """Return the names and counts of the rows from a line on, as long as all have as many counts."""
+    block: list[tuple[str, list[int]]] = []
+    for index in range(start, len(lines)):
+        row = _named_counts(cells(lines[index]), len(block[0][1]) if block else 0)
+        if index in taken or row is None:
+            break
+        block.append(row)
+    return block
+
+
+def _named_counts(found: list[str], columns: int) -> tuple[str, list[int]] | None:
+    """Return name and counts of a row; of a first row, ``columns`` being 0, as many as it has."""
+    counts: list[int] = []
+    while found and (not columns or len(counts) < columns) and (count := whole(found[-1])) is not None:
+        counts.insert(0, count)
+        found = found[:-1]
+    if len(counts) < 2 or (columns and len(counts) != columns) or len(found) > 3:
+        return None
+    return " ".join(found), counts
+
+
+def _table(lines: Sequence[str], start: int, block: Sequence[tuple[str, list[int]]]) -> Matrix | None:
+    counts = _square([row for _, row in block])
+    if not counts:
+        return None
+    names = [name for name, _ in block]
+    header = cells(lines[start - 1]) if start else []
+    is_headed = all(names) and header[-len(names) :] == names
+    heading = any(_HEADING.search(line) for line in lines[max(0, start - _HEADING_LINES) : start])
+    is_all = not any(line.strip() for line in (*lines[:start], *lines[start + len(block) :]))
+    if not (is_headed or heading or is_all):
+        return None
+    first_line = start if is_headed else start + 1
+    return Matrix(
+        first_line=first_line, last_line=start + len(block), counts=counts, names=tuple(names) if all(names) else ()
+    )

@@ -1,0 +1,313 @@
+"""Results as people paste them: what is read out of a text, and what is said of it."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import classification_report, f1_score
+
+from imgcls.pasted import ClassReport, Log, Matrix, Repeats, audit_text
+
+REPORTS = Path(__file__).parents[3] / "shared" / "reports"
+NAMES = ("daisy", "red rose", "sun flower", "tulip")
+ONE_CLASS = [[0, 0, 0, 133, 0], [0, 0, 3, 272, 0], [0, 0, 2, 404, 0], [0, 0, 7, 1889, 0], [0, 0, 0, 39, 0]]
+SHUFFLED = [[0, 26, 32, 75, 0], [2, 45, 64, 164, 0], [0, 69, 95, 242, 0], [3, 287, 459, 1147, 0], [0, 5, 14, 20, 0]]
+
+
+def codes(text, **more):
+    return [remark.finding.code for remark in audit_text(text, **more).remarks]
+
+
+def answers(matrix):
+    """Return the true and the predicted class of each image of a confusion matrix."""
+    counts = np.asarray(matrix)
+    true, predicted = np.nonzero(counts)
+    times = counts[true, predicted]
+    return np.repeat(true, times), np.repeat(predicted, times)
+
+
+def results(matrix, names=None, digits=2):
+    """Return what a notebook prints of a result: scikit-learn's report, numpy's matrix, the accuracy."""
+    true, predicted = answers(matrix)
+    report = classification_report(true, predicted, target_names=names, digits=digits, zero_division=0)
+    accuracy = float(np.mean(true == predicted))
+    return f"{report}\n{np.asarray(matrix)}\nAccuracy: {accuracy}\n"
+
+
+def log(rows, epochs=None):
+    """Return what Keras prints of a training; a row is loss, accuracy, val_loss, val_accuracy."""
+    lines = []
+    for number, (loss, accuracy, val_loss, val_accuracy) in enumerate(rows, 1):
+        lines.append(f"Epoch {number}/{epochs or len(rows)}")
+        lines.append(
+            f"50/50 ━━━━━━━━ 3s 61ms/step - accuracy: {accuracy:.4f} - loss: {loss:.4f} - val_accuracy: "
+            f"{val_accuracy:.4f} - val_loss: {val_loss:.4f}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def random_matrix(draw, classes):
+    images = [draw.randint(20, 90) for _ in range(classes)]
+    skill = draw.uniform(0.5, 0.95)
+    rows = []
+    for index, count in enumerate(images):
+        weights = [skill if other == index else draw.random() * (1 - skill) / classes for other in range(classes)]
+        row = [0] * classes
+        for other in draw.choices(range(classes), weights, k=count):
+            row[other] += 1
+        rows.append(row)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_said_of_results_that_fit_together(seed):
+    draw = random.Random(seed)
+    matrix = random_matrix(draw, classes := draw.randint(2, 12))
+    text = results(matrix, [f"kind {index}" for index in range(classes)], digits=draw.randint(2, 4))
+    accuracy = np.trace(matrix) / np.sum(matrix)
+    text = log([(1.2, accuracy / 2, 1.1, accuracy * 0.8), (0.9, accuracy, 0.8, accuracy)]) + text
+    audit = audit_text(text)
+    assert [type(piece) for piece in audit.pieces[:3]] == [Log, ClassReport, Matrix]
+    assert audit.remarks == ()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_report_of_another_matrix_cannot_be(seed):
+    draw = random.Random(seed)
+    matrix = random_matrix(draw, 5)
+    true, predicted = answers(matrix)
+    wrong = [row[:] for row in matrix]
+    wrong[0] = [wrong[0][1] + 40, wrong[0][0], *wrong[0][2:]]  # forty images more, and two cells exchanged
+    report = classification_report(true, predicted, zero_division=0)
+    assert "reported_impossible" in codes(f"{report}\n{np.asarray(wrong)}")
+
+
+def test_shuffled_predictions_are_at_chance_and_not_those_of_the_log():
+    text = log([(1.5, 0.34, 1.14, 0.6577), (1.3, 0.48, 1.06, 0.6537)]) + results(SHUFFLED)
+    remarks = {remark.finding.code: remark for remark in audit_text(text).remarks}
+    assert "Cohen's kappa 0.01" in remarks["reported_predictions_at_chance"].finding.message
+    assert "p = 0.4" in remarks["reported_predictions_at_chance"].finding.message
+    assert "val_accuracy from .6537 to .6577" in remarks["accuracies_disagree"].finding.message
+    assert remarks["accuracies_disagree"].is_grave
+
+
+def test_one_class_predicted_for_all_is_told_by_log_and_matrix():
+    text = log([(1.5, 0.29, 1.2, 1896 / 2749), (1.4, 0.3, 1.1, 1896 / 2749)]) + results(ONE_CLASS)
+    found = codes(text)
+    assert {"reported_nearly_one_class_predicted", "reported_not_better_than_majority", "majority_logged"} <= set(found)
+    assert "accuracies_disagree" not in found
+
+
+def test_a_report_alone_is_held_against_the_most_frequent_class():
+    report = results(SHUFFLED).split("[[")[0]
+    assert codes(report) == ["reported_not_better_than_majority"]
+
+
+def test_names_of_several_words_are_read_whole():
+    (report, matrix, _) = audit_text(results([[9, 1, 0, 0], [2, 8, 0, 1], [0, 0, 7, 1], [0, 2, 0, 9]], NAMES)).pieces
+    assert tuple(report.classes) == NAMES
+    assert (report.n, matrix.n) == (40, 40)
+
+
+@pytest.mark.parametrize("between", ["\t", " | ", ","])
+def test_tables_of_pages_and_csv_are_read(between):
+    text = results([[30, 4], [6, 50]]).split("[[")[0].replace(" avg", "_avg")
+    rows = (between.join(line.split()).replace("_", " ") for line in text.splitlines() if line.strip())
+    (report,) = audit_text("\n".join(rows)).pieces
+    assert list(report.classes) == ["0", "1"]
+    assert report.figures.keys() >= {"accuracy", "macro_f1", "weighted_f1"}
+
+
+def test_reports_side_by_side_are_two():
+    texts = [results(matrix).split("[[")[0].splitlines() for matrix in ([[30, 4], [6, 50]], [[20, 14], [9, 47]])]
+    text = "\n".join("    ".join(pair) for pair in zip(*texts, strict=True))
+    one, two = audit_text(text).pieces
+    assert (one.figures["accuracy"], two.figures["accuracy"]) == (0.89, 0.74)
+
+
+@pytest.mark.parametrize("write", [str, repr, lambda counts: str(counts.tolist())])
+def test_matrices_of_numpy_and_python_are_read(write):
+    counts = np.array([[120, 3, 0], [14, 95, 1], [0, 7, 88]])
+    (matrix,) = audit_text(f"Confusion Matrix:\n{write(counts)}").pieces
+    assert matrix.counts == tuple(map(tuple, counts.tolist()))
+
+
+def test_a_matrix_that_numpy_cut_is_told():
+    with np.printoptions(threshold=10):
+        text = str(np.eye(30, dtype=int))
+    assert codes(text) == ["matrix_cut"]
+
+
+def test_a_table_of_counts_is_a_matrix_under_its_names_only():
+    table = "true,cat,dog\ncat,30,2\ndog,4,28\n"
+    assert isinstance(audit_text(table).pieces[0], Matrix)
+    assert audit_text("layers and shapes\n3 4\n5 6\nend").pieces == ()
+
+
+def test_real_logs_of_keras_are_read(capsys):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    images, labels = np.random.default_rng(0).random((64, 8), np.float32), np.arange(64) % 2
+    network = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+    network.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = network.fit(images, labels, epochs=3, validation_split=0.25, verbose=1)
+    network.fit(images, labels, epochs=2, validation_split=0.25, verbose=2)
+    keras.utils.enable_interactive_logging()
+    first, second = audit_text(capsys.readouterr().out).pieces
+    assert (len(first.epochs), len(second.epochs)) == (3, 2)
+    assert first.values("val_loss") == [pytest.approx(value, abs=1e-4) for value in history.history["val_loss"]]
+
+
+def test_a_lost_heading_does_not_join_two_trainings():
+    both = log([(1.5, 0.3, 1.4, 0.35)] * 2) + log([(1.3, 0.4, 1.2, 0.45)] * 2)
+    lines = both.splitlines()
+    del lines[4]
+    _, second = audit_text("\n".join(lines)).pieces
+    assert [epoch.number for epoch in second.epochs] == [1, 2]
+
+
+def test_progress_bars_count_with_what_they_wrote_last():
+    written = "1/50 - loss: 9.0 - accuracy: 0.1\r50/50 - loss: 1.0 - accuracy: 0.6 - val_loss: 1.1 - val_accuracy: 0.5"
+    (found,) = audit_text(f"Epoch 1/1\n{written}\n").pieces
+    assert found.values("loss") == [1.0]
+
+
+def test_a_loss_too_low_for_its_errors_is_no_cross_entropy_over_the_classes():
+    assert codes(log([(0.1810, 0.6177, 0.1450, 0.6959)])) == ["loss_below_bound"]
+    assert codes(log([(0.9, 0.6177, 0.8, 0.6959)])) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cross_entropy_is_never_called_too_low(seed):
+    random_state = np.random.default_rng(seed)
+    odds = random_state.exponential(size=(200, 5)) ** random_state.uniform(1, 8)
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    labels = np.where(random_state.random(200) < 0.7, probabilities.argmax(axis=1), random_state.integers(0, 5, 200))
+    loss = -np.log(probabilities[np.arange(200), labels]).mean()
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    assert "loss_below_bound" not in codes(log([(loss, accuracy, loss, accuracy)]))
+
+
+def test_what_a_log_tells_by_itself():
+    falling = [(1 / epoch, 0.5 + epoch / 25, 1.0 if epoch < 3 else 1 + epoch / 10, 0.55) for epoch in range(1, 11)]
+    assert "overfitting" in codes(log(falling))
+    assert codes(log([(1.5, 0.3, 1.2 - step / 10, 0.69) for step in range(4)])) == [
+        "accuracy_stuck",
+        "validation_far_above_train",
+    ]
+    assert codes("Epoch 1/2\n9/9 - loss: nan - accuracy: 0.1 - val_loss: nan - val_accuracy: 0.1\n") == ["not_finite"]
+
+
+def test_a_csv_log_is_read():
+    text = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.5,1.2,0.4,1.3\n1,0.6,1.0,0.5,1.1\n"
+    (found,) = audit_text(text).pieces
+    assert found.values("val_accuracy") == [0.4, 0.5]
+
+
+def test_an_evaluation_beside_a_report_of_other_predictions_is_told():
+    result = results([[300, 700], [650, 350]])
+    assert "accuracies_disagree" in codes(f"Validation Accuracy: 0.8151\n{result}")
+    assert "accuracies_disagree" not in codes(f"Validation Accuracy: 0.3250\n{result}")
+    assert "accuracies_disagree" not in codes(f"Training accuracy: 0.8151\n{result}")
+
+
+def test_a_figure_that_names_another_model_is_not_held_against_this_one():
+    result = "Classification Report: Model 1\n" + results([[300, 20], [30, 350]]).split("Accuracy")[0]
+    assert codes(f"{result}\nModel 2 - Accuracy: 0.41, F1 Score: 0.45") == []
+    assert codes(f"{result}\nModel 1 - Accuracy: 0.41, F1 Score: 0.45") != []
+
+
+def test_an_f1_score_may_be_any_average():
+    matrix = [[500, 20], [60, 40]]
+    text = results(matrix)
+    true, predicted = answers(matrix)
+    for average in ("weighted", "macro", "micro"):
+        assert codes(f"{text}F1 Score: {f1_score(true, predicted, average=average)}") == []
+    assert set(codes(f"{text}F1 Score: 0.9712")) == {"reported_impossible"}
+
+
+TABLE = """The models were run 5 times.
+
+model\tmean acc\tstd dev acc\tmin acc\tmax acc\tmean n of epochs
+model 3\t0.679\t0.007\t0.666\t0.686\t24.2
+model 3 aug 1\t0.653\t0.010\t0.634\t0.686\t45.2
+"""
+
+
+def test_a_mean_that_cannot_have_its_maximum_is_impossible():
+    audit = audit_text(TABLE)
+    assert [piece.runs for piece in audit.pieces if isinstance(piece, Repeats)] == [5, 5]
+    (remark,) = audit.remarks
+    assert (remark.finding.code, remark.first_line) == ("reported_impossible", 5)
+    assert "model 3 aug 1: accuracy: a maximum of .686 cannot be" in remark.finding.message
+
+
+def test_of_how_many_runs_means_are_can_be_given():
+    text = TABLE.replace("The models were run 5 times.", "")
+    assert codes(text) == []
+    assert codes(text, repeats=5) == ["reported_impossible"]
+
+
+def test_percentages_are_shares():
+    text = "model\tmean\tsd\tmin\tmax\na\t65.3%\t1.0%\t63.4%\t68.6%\n"
+    assert codes(text, repeats=5) == ["reported_impossible"]
+    assert codes(text.replace("%", ""), repeats=5) == ["reported_impossible"]
+
+
+def test_test_images_given_as_validation_data_are_told():
+    assert codes("model.fit(x_train, y_train,\n  validation_data = (x_test, y_test))") == ["test_part_watched"]
+    assert codes("model.fit(x_train, y_train, validation_data=(x_val, y_val))") == []
+
+
+def test_json_of_sklearn_keras_and_python_is_read():
+    true, predicted = answers([[30, 4], [6, 50]])
+    report = classification_report(true, predicted, output_dict=True)
+    for text in (json.dumps(report), str(report)):
+        (found,) = audit_text(text).pieces
+        assert (list(found.classes), found.n) == (["0", "1"], 90)
+    (history,) = audit_text(json.dumps({"loss": [1.0, 0.9], "val_accuracy": [0.3, 0.4]})).pieces
+    assert history.values("val_accuracy") == [0.3, 0.4]
+
+
+def test_remarks_on_a_notebook_name_the_cell():
+    cells = [
+        {"cell_type": "markdown", "source": ["# A study\n", "of shapes"]},
+        {"cell_type": "code", "source": "print(report)", "outputs": [{"text": results(SHUFFLED).splitlines(True)}]},
+    ]
+    audit = audit_text(json.dumps({"cells": cells, "nbformat": 4}))
+    assert {audit.place(remark) for remark in audit.remarks} == {"cell 2"}
+    assert "reported_predictions_at_chance" in [remark.finding.code for remark in audit.remarks]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_mangled_text_is_read_or_left(seed):
+    draw = random.Random(seed)
+    text = list(log([(1.5, 0.3, 1.4, 0.35)] * 3) + results(SHUFFLED) + TABLE)
+    for _ in range(draw.randint(1, 200)):
+        text[draw.randrange(len(text))] = draw.choice("[]{}0123456789.,|\t\n-%einfa\x1b\r\x08\x00é")
+    audit_text("".join(text))
+
+
+@pytest.mark.parametrize("part", ["", "[", "{", "[[", "1,234,", "accuracy ", "9", "a_", "loss: 1 acc: ", "[1 2]\n"])
+def test_odd_text_ends_soon(part):
+    audit_text(part * 50_000)
+
+
+@pytest.mark.skipif(not REPORTS.is_dir(), reason="the texts of the published reports are not here")
+def test_what_is_wrong_with_the_published_reports_is_found():
+    found = {path.name[:3]: audit_text(path.read_text()) for path in REPORTS.glob("*.txt")}
+    said = {name: [remark.finding.code for remark in audit.remarks] for name, audit in found.items()}
+    assert said["000"].count("reported_predictions_at_chance") == 4
+    assert said["000"].count("accuracies_disagree") >= 4
+    assert {"majority_logged", "reported_nearly_one_class_predicted"} <= set(said["000"])
+    assert said["001"] == ["test_part_watched"]
+    assert sorted(said["002"]) == ["loss_below_bound", "reported_impossible"]
+    at_first, _ = (piece for piece in found["003"].pieces if isinstance(piece, Matrix))
+    assert all(remark.first_line > at_first.last_line for remark in found["003"].remarks)
+    assert {"reported_predictions_at_chance", "accuracies_disagree"} <= set(said["003"])
+    assert said["004"] == ["overfitting"]
+    assert re.search(r"Cohen's kappa -?0\.0", str(found["003"].remarks))
