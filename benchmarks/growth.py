@@ -59,7 +59,8 @@ def measure(folder: Path, count: int, side: int) -> dict[str, float]:
 
     memory, cache, seconds = Memory(), Cache(folder), {}
     labels = np.arange(count, dtype=np.int32) % CLASSES
-    index = Index(labels, np.zeros((count, 32), np.uint8), np.arange(count), tuple(map(str, range(count))))
+    index = Index(labels, np.zeros((count, 32), np.uint8), np.arange(count), tuple(map(str, range(count))),
+                  np.zeros((count, 2), np.uint32))  # fmt: skip
 
     begun = time.perf_counter()
     with cache.lock("growth"):

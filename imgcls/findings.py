@@ -15,6 +15,7 @@ ADVICE = {
     "duplicate_across_splits": "remove them from one part: what is measured on them is memory",
     "near_duplicate_across_splits": "remove them from one part, or give such images one group",
     "flat_images": "look for broken downloads and masks, and leave them out",
+    "tiny_images": "look for thumbnails among the originals, and leave them out",
     "few_images": "more images of them, or data.classes without them",
     "imbalanced": f"judge by balanced accuracy and macro F1; {_UNEQUAL}, or augmentation.classes_below",
     "prior_shift": "divide the data anew, or judge by balanced accuracy",
@@ -48,6 +49,10 @@ ADVICE = {
     "overfitting": "early_stopping with restore_best keeps the best epoch; augmentation and dropout help",
     "still_improving": "more epochs may do better",
     "stopped_while_improving": "a smaller min_delta, or more patience, goes on",
+    "evaluation_not_counted": "say by hand how often the test part was measured",
+    "overconfident": "label_smoothing, or early_stopping with restore_best; do not read its probabilities as such",
+    "weak_class": f"more images of them, or {_UNEQUAL}; look at whom they are taken for",
+    "weak_slice": "look at these images: other cameras, crops or labels; more of them in train",
     "not_held_out": "give a test part, or carve one: data: {test: 0.15}",
     # what others published, and pasted text
     "reported_impossible": "look for a misprint, or ask the authors",

@@ -45,6 +45,7 @@ REPEATS_JSON = "repeats.json"  # only in the folder of repeats: what they have i
 REPEATS_CSV = "repeats.csv"
 STATUS = "status.json"
 LOG = "train.log"
+EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
@@ -60,7 +61,8 @@ METRICS_KEYS: _Types = {
     "classes": list, "split": str, "n": int, "accuracy": NUMBER, "accuracy_ci95": list, "macro_f1": NUMBER,
     "majority_baseline": NUMBER, "per_class": dict, "confusion_matrix": list, "loss": (*NUMBER, NOTHING),
     "top5_accuracy": (*NUMBER, NOTHING), "epochs_run": (int, NOTHING), "warnings": (list, NOTHING),
-    "stages": (list, NOTHING), "reported": (list, NOTHING), "pretrained": (str, NOTHING),
+    "most_confident_errors": (list, NOTHING), "stages": (list, NOTHING), "reported": (list, NOTHING),
+    "pretrained": (str, NOTHING),
 }  # fmt: skip
 TIMINGS_KEYS: _Types = {
     "total": (*NUMBER, NOTHING), "phases": (dict, NOTHING), "epoch_seconds": (list, NOTHING),

@@ -266,6 +266,32 @@ def test_an_evaluation_is_not_written_over_a_run(spec, tmp_path):
     assert "not_held_out" in [warning["code"] for warning in found.metrics["warnings"]]
 
 
+def test_every_evaluation_is_counted(spec, tmp_path):
+    from imgcls.evaluations import evaluations_in
+
+    run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    imgcls.evaluate(run)
+    imgcls.evaluate(run, "train")
+    rows = evaluations_in(run.folder)
+    assert [row["split"] for row in rows] == ["test", "test", "train"]
+    assert rows == evaluations_in(tmp_path)
+    assert {row["images_sha256"] for row in rows[:2]} == {run.metrics["images_sha256"]}
+
+
+def test_an_evaluation_that_cannot_be_counted_says_so(spec, tmp_path):
+    run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    run.path(runs.EVALUATIONS).unlink()
+    run.path(runs.EVALUATIONS).mkdir()
+    told = []
+
+    class Listener(imgcls.Observer):
+        def remarked(self, findings):
+            told.extend(finding.code for finding in findings)
+
+    imgcls.evaluate(run, observer=Listener())
+    assert told == ["evaluation_not_counted"]
+
+
 @pytest.mark.parametrize("name", ["my spec", "größe", "_x", "a+b"])
 def test_a_spec_file_of_any_name_trains(name, spec, tmp_path):
     import yaml

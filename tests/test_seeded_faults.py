@@ -74,6 +74,10 @@ def make_flat(photos):
     Image.new("RGB", (SIZE, SIZE), (9, 9, 9)).save(photos / "train/red/03.png")
 
 
+def put_a_thumbnail(photos):
+    draw(7000, 0).resize((4, 4)).save(photos / "train/red/thumbnail.png")
+
+
 def shift_test(photos):
     for number in range(60):
         draw(5000 + number, 2).save(photos / "test/red" / f"more-{number}.png")
@@ -106,6 +110,7 @@ DATA_FAULTS = {
     "the same picture saved again": (save_again_to_test, "near_duplicate_across_splits", {}),
     "the same file under two labels": (copy_to_another_class, "duplicate_across_classes", {}),
     "an empty picture": (make_flat, "flat_images", {}),
+    "a thumbnail among the pictures": (put_a_thumbnail, "tiny_images", {}),
     "other shares in test": (shift_test, "prior_shift", {}),
     "classes of unequal size": (make_unequal, "imbalanced", {}),
     "a stray hidden folder": (hide_a_folder, "hidden_left_out", {}),

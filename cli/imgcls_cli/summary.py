@@ -25,6 +25,7 @@ STAGE_COLUMNS = (
     "stage", "epochs", "optimizer", "lr", "trainable", "best\nepoch", "val\naccuracy", "stopped\nearly",
 )  # fmt: skip
 DROPPED = ("optimizer", "stopped\nearly", "best\nepoch")  # in this order, where the terminal is narrow
+MISTAKES = 3  # of those that the network was surest of
 VALIDATION = {"val_accuracy": "accuracy", "val_loss": "loss"}  # of history.csv → in words
 
 
@@ -83,6 +84,10 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
     for index, confusion in enumerate(most_frequent_confusions(metrics)):
         pair = f"{_short(confusion.true)} taken for {_short(confusion.predicted)}"
         print_line(console, "" if index else "confused", f"{pair}  {confusion.count:,} of {confusion.support:,}")
+    for index, error in enumerate((metrics.get("most_confident_errors") or ())[:MISTAKES]):
+        pair = f"{_short(error['true'])} taken for {_short(error['predicted'])}"
+        text = f"{error['path']}  {pair}, confidence {error['confidence']:.2f}"
+        print_line(console, "" if index else "surest", text)
     _print_reported(metrics, console)
     _print_warnings(metrics, console)
 

@@ -13,6 +13,7 @@ from typing import Any
 from imgcls.comparison.comparability import loss_notes, mean_notes, result_notes, time_notes
 from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
+from imgcls.comparison.uses import use_notes, uses
 from imgcls.comparison.verdicts import Pair, Verdict, damage_notes, judge, short_names
 from imgcls.runs import METRICS, REPEATS_JSON, Run
 from imgcls.settings import align, choices
@@ -118,13 +119,14 @@ def compare(runs: Sequence[Run]) -> Comparison:
     lacking = filter(None, map(_lacking, sides))
     damage = (text for side in sides for text in side.damage)
     of_tests = [*damage_notes(sides), *_setting_notes(short_names(sides), verdict.pairs, settings)]
-    notes = (*of_results, *of_losses, *of_times, *mean_notes(sides), *of_tests, *lacking, *damage)
+    notes = (*of_results, *of_losses, *of_times, *mean_notes(sides), *of_tests, *use_notes(sides), *lacking, *damage)
     return Comparison(
         verdict=verdict,
         runs=tuple(_column(side) for side in sides),
         metrics=(
             *_rank_rows(verdict),
             *_metric_rows(sides, comparable=not of_results, losses_comparable=not of_results + of_losses),
+            *_use_rows(sides),
         ),
         settings=settings,
         timings=tuple(_timing_rows(sides, comparable=not of_times)),
@@ -173,6 +175,11 @@ def _metric_rows(sides: Sequence[Side], *, comparable: bool, losses_comparable: 
         row = _row(key, values, higher=higher if is_comparable else None, comparable=is_comparable)
         rows.append(_with_deviations(row, sides))
     return rows
+
+
+def _use_rows(sides: Sequence[Side]) -> list[Row]:
+    counts = uses(sides)
+    return [Row("test_evaluations", counts)] if any(counts) else []
 
 
 def _row(key: str, values: tuple[Any, ...], *, higher: bool | None, comparable: bool = True) -> Row:

@@ -41,6 +41,7 @@ class Dataset:
         labels: int32 (n,), index into ``classes``.
         paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
         sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
+        sizes: uint32 (n, 2), height and width of each picture as it came, in pixels.
         splits: ``train``, ``validation`` and ``test``, as far as there are → rows, ascending.
         parts: where each part came from, as a spec would say it; empty for images that were not divided.
         findings: what the user should be told.
@@ -51,6 +52,7 @@ class Dataset:
     labels: NDArray[np.int32]
     paths: tuple[str, ...]
     sha256: NDArray[np.uint8]
+    sizes: NDArray[np.uint32]
     classes: tuple[str, ...]
     splits: Mapping[str, NDArray[np.int64]]
     parts: Mapping[str, str | float | None]
@@ -215,6 +217,7 @@ def _dataset(
         labels=prepared.labels,
         paths=prepared.paths,
         sha256=prepared.sha256,
+        sizes=prepared.sizes,
         classes=listing.classes,
         splits=MappingProxyType(dict(splits)),
         parts=MappingProxyType(dict(parts)),

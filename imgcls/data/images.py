@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["DECODING_VERSION", "Geometry", "UnreadableImageError", "decode", "fit_array"]
+__all__ = ["DECODING_VERSION", "Decoded", "Geometry", "UnreadableImageError", "decode", "fit_array"]
 
 DECODING_VERSION = 1  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
 
@@ -30,6 +30,7 @@ DECODING_VERSION = 1  # raise it when a rule here changes any pixel: prepared da
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 178_956_970  # twice Pillow's default, where it raises; a phone's 108-megapixel photo is still read
 ORIENTATION = 0x0112
+ON_ITS_SIDE = (5, 6, 7, 8)  # orientations whose width is the picture's height
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than twice the wanted size, so that resampling still antialiases
 
 
@@ -57,8 +58,22 @@ class Geometry:
         return (*self.resolution, 3 if self.color == "rgb" else 1)
 
 
-def decode(data: bytes, geometry: Geometry) -> tuple[NDArray[np.uint8], bool]:
-    """Return the pixels (height, width, channels) in 0..255, and whether there were further frames.
+class Decoded(NamedTuple):
+    """What came out of a file.
+
+    Attributes:
+        pixels: uint8 (height, width, channels) in 0..255, of the wanted geometry.
+        several: whether there were further frames.
+        size: height and width of the picture in the file, in pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    several: bool
+    size: tuple[int, int]
+
+
+def decode(data: bytes, geometry: Geometry) -> Decoded:
+    """Read the bytes of an image file.
 
     Raises:
         UnreadableImageError: not an image, truncated, too large, or of a kind that has no rule.
@@ -71,10 +86,14 @@ def decode(data: bytes, geometry: Geometry) -> tuple[NDArray[np.uint8], bool]:
             several = image.format != "MPO" and bool(getattr(image, "is_animated", False))  # a phone's MPO is one photo
             if several:
                 image.seek(0)
+            width, height = image.size
             side = DRAFT_MARGIN * max(geometry.resolution)
             image.draft(None, (side, side))  # None keeps the mode
             image.load()
-            return _fit(_opaque(_upright(image)), geometry), several
+            orientation = _orientation(image)
+            upright = image if orientation == 1 else ImageOps.exif_transpose(image)
+            size = (width, height) if orientation in ON_ITS_SIDE else (height, width)
+            return Decoded(_fit(_opaque(upright), geometry), several, size)
     except (UnreadableImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -96,12 +115,12 @@ def _check_size(image: Image.Image) -> None:
         raise UnreadableImageError(f"{image.width} x {image.height} pixels are too many")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
+    """Return how the picture is to be turned, as EXIF counts it: 1 is upright."""
     try:
-        turned = image.getexif().get(ORIENTATION, 1) != 1
+        return image.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - broken EXIF beside good pixels says nothing about the orientation
-        return image
-    return ImageOps.exif_transpose(image) if turned else image
+        return 1
 
 
 def _opaque(image: Image.Image) -> Image.Image:

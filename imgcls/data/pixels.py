@@ -24,6 +24,8 @@ _ALIKE = 0.95  # correlation of the thumbnails: who may be the same
 _SAME = 0.8  # correlation of what the thumbnails leave out: who is
 _LIGHT_ONLY = 2.0  # standard deviation of that, in 0..255, below which there is nothing to compare
 
+_TINY = 0.25  # of the resolution, and of what is usual in these data
+
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
@@ -46,6 +48,10 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
         findings.append(
             Finding("flat_images", f"{counted(len(flat), 'image')} of one colour throughout: {some(flat, _SHOWN)}")
         )
+    are_tiny = _are_tiny(dataset.sizes[used], dataset.images.shape[1:3])
+    if tiny := [dataset.paths[row] for row in used[are_tiny].tolist()]:
+        what = f"{counted(len(tiny), 'image')} far smaller than wanted and than the others"
+        findings.append(Finding("tiny_images", f"{what}: {some(tiny, _SHOWN)}"))
     pairs = near_duplicates(dataset.images, dataset.sha256, dataset.splits, progress)
     if pairs:
         shown = [f"{dataset.paths[one]} and {dataset.paths[other]}" for one, other in pairs]
@@ -57,6 +63,17 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
             )
         )
     return findings
+
+
+def _are_tiny(sizes: NDArray[np.uint32], wanted: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pictures are so small that little is to be seen: small beside the resolution and beside the others.
+
+    Args:
+        sizes: (n, 2), height and width in pixels.
+        wanted: height and width.
+    """
+    shares = (sizes / np.asarray(wanted)).min(axis=1)
+    return np.asarray((shares < _TINY) & (shares < _TINY * np.median(shares)))
 
 
 def flat_images(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -94,10 +94,17 @@ def _canonical(value: Any) -> bytes:
 
 
 @dataclass
-class _Odd:
-    """What decoding finds out: position in the listing → reason, and the positions with further frames."""
+class _Found:
+    """What decoding finds out.
+
+    Attributes:
+        failures: position in the listing → reason.
+        sizes: uint32 (images in the listing, 2), height and width of each picture as it came.
+        several: the positions with further frames.
+    """
 
     failures: dict[int, str]
+    sizes: NDArray[np.uint32]
     several: set[int] = field(default_factory=set)
 
 
@@ -111,17 +118,18 @@ def _build(
     on_bad_image: str,
     progress: Progress | None,
 ) -> None:
-    odd = _Odd(dict(failures))
+    found = _Found(dict(failures), np.zeros((len(listing.ids), 2), np.uint32))
 
     def finish() -> tuple[Index, dict[str, Any]]:
-        bad = [(listing.ids[row], reason) for row, reason in sorted(odd.failures.items())]
+        bad = [(listing.ids[row], reason) for row, reason in sorted(found.failures.items())]
         if bad and on_bad_image == "error":
             raise _unreadable_error(listing.origin, bad, len(bad))
-        rows = np.setdiff1d(np.arange(len(listing.ids)), np.array(list(odd.failures), np.int64))
+        rows = np.setdiff1d(np.arange(len(listing.ids)), np.array(list(found.failures), np.int64))
         if not len(rows):
             raise _unreadable_error(listing.origin, bad, len(bad))
-        index = Index(listing.labels[rows], hashes[rows], rows, tuple(listing.ids[row] for row in rows))
-        several = [listing.ids[row] for row in sorted(odd.several)]
+        paths = tuple(listing.ids[row] for row in rows)
+        index = Index(listing.labels[rows], hashes[rows], rows, paths, found.sizes[rows])
+        several = [listing.ids[row] for row in sorted(found.several)]
         meta = {
             "source": listing.origin,
             "color": geometry.color,
@@ -136,12 +144,12 @@ def _build(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files name no file; what matters becomes a finding
-        blocks = _decoded(listing, hashes, geometry, odd, progress)
+        blocks = _decoded(listing, hashes, geometry, found, progress)
         build(cache, key, geometry.shape, len(listing.ids), blocks, finish)
 
 
 def _decoded(
-    listing: Listing, hashes: NDArray[np.uint8], geometry: Geometry, odd: _Odd, progress: Progress | None
+    listing: Listing, hashes: NDArray[np.uint8], geometry: Geometry, found: _Found, progress: Progress | None
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of the readable images in the listing's order, in chunks of ``CHUNK_BYTES``.
 
@@ -163,7 +171,7 @@ def _decoded(
             def work(first: int, chunk: NDArray[np.uint8] = chunk, start: int = start, stop: int = stop) -> int:
                 positions = range(first, min(first + step, stop))
                 for position in positions:
-                    _decode_one(listing, hashes, position, geometry, odd, chunk[position - start])
+                    _decode_one(listing, hashes, position, geometry, found, chunk[position - start])
                 return len(positions)
 
             pending: set[Future[int]] = {pool.submit(work, first) for first in range(start, stop, step)}
@@ -172,7 +180,7 @@ def _decoded(
                 done += sum(future.result() for future in finished)
                 if progress is not None:
                     progress(done, total)
-            good = [position - start for position in range(start, stop) if position not in odd.failures]
+            good = [position - start for position in range(start, stop) if position not in found.failures]
             yield chunk if len(good) == len(chunk) else chunk[good]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -199,29 +207,30 @@ def _decode_one(
     hashes: NDArray[np.uint8],
     position: int,
     geometry: Geometry,
-    odd: _Odd,
+    found: _Found,
     out: NDArray[np.uint8],
 ) -> None:
     row = int(listing.rows[position])
     if not isinstance(listing.images, Files):
-        out[:] = fit_array(listing.images.row(row), geometry)
+        pixels = listing.images.row(row)
+        out[:], found.sizes[position] = fit_array(pixels, geometry), pixels.shape[:2]
         return
-    if position in odd.failures:
+    if position in found.failures:
         return
     try:
         data = Path(listing.images.paths[row]).read_bytes()
     except OSError as error:
-        odd.failures[position] = error.strerror or str(error)
+        found.failures[position] = error.strerror or str(error)
         return
     if hashlib.sha256(data).digest() != hashes[position].tobytes():
         raise DataError(f"{listing.ids[position]} of {listing.origin} changed while it was read; start again")
     try:
-        out[:], several = decode(data, geometry)
+        out[:], several, found.sizes[position] = decode(data, geometry)
     except UnreadableImageError as error:
-        odd.failures[position] = str(error)
+        found.failures[position] = str(error)
     else:
         if several:
-            odd.several.add(position)
+            found.several.add(position)
 
 
 def _unreadable_error(origin: str, bad: list[tuple[str, str]], count: int) -> DataError:

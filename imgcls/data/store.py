@@ -28,7 +28,7 @@ from imgcls.wording import size
 
 __all__ = ["FEATURE", "FORMAT_VERSION", "PIXEL", "Index", "Prepared", "build", "open_prepared"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the sizes of the pictures as they came
 PIXEL, FEATURE = np.dtype(np.uint8), np.dtype(np.float32)  # what is stored of an image
 IMAGES, INDEX = "images.npy", "index.npz"
 SPARE_BYTES = 1_000_000  # for the index, the folder and the file system's own use
@@ -41,6 +41,7 @@ class Prepared:
     Attributes:
         images: uint8 (n, height, width, channels), or float32 (n, ...) features; memory-mapped, read-only.
         rows: int64 (n,), the row of each image in the listing that was prepared.
+        sizes: uint32 (n, 2), height and width of each picture as it came, in pixels.
         meta: what ``meta.json`` holds.
     """
 
@@ -49,6 +50,7 @@ class Prepared:
     sha256: NDArray[np.uint8]
     rows: NDArray[np.int64]
     paths: tuple[str, ...]
+    sizes: NDArray[np.uint32]
     meta: Mapping[str, Any]
 
 
@@ -68,13 +70,14 @@ def open_prepared(cache: Cache, key: str, dtype: np.dtype[Any] = PIXEL) -> Prepa
                 sha256=index["sha256"],
                 rows=index["rows"],
                 paths=tuple(paths.split("\0")) if paths else (),
+                sizes=index["sizes"],
                 meta=meta,
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     if images.shape != (len(opened.rows), *meta["shape"]) or images.dtype != dtype:
         return None
-    if not len(opened.labels) == len(opened.sha256) == len(opened.paths) == len(images):
+    if {len(opened.labels), len(opened.sha256), len(opened.paths), len(opened.sizes)} != {len(images)}:
         return None
     with suppress(OSError):  # a cache that others filled may be read-only
         os.utime(folder / META)
@@ -83,12 +86,13 @@ def open_prepared(cache: Cache, key: str, dtype: np.dtype[Any] = PIXEL) -> Prepa
 
 @dataclass(frozen=True)
 class Index:
-    """What each row of a store is."""
+    """What each row of a store is, as ``Prepared`` says it."""
 
     labels: NDArray[np.int32]
     sha256: NDArray[np.uint8]
     rows: NDArray[np.int64]
     paths: tuple[str, ...]
+    sizes: NDArray[np.uint32]
 
 
 def build(
@@ -169,7 +173,7 @@ def _write_index(path: Path, index: Index) -> None:
     # Bytes: every entry of a NumPy array of text takes as much room as the longest.
     paths = np.frombuffer("\0".join(index.paths).encode(), np.uint8)
     with path.open("wb") as file:
-        np.savez(file, labels=index.labels, sha256=index.sha256, rows=index.rows, paths=paths)
+        np.savez(file, labels=index.labels, sha256=index.sha256, rows=index.rows, paths=paths, sizes=index.sizes)
         file.flush()
         os.fsync(file.fileno())
 

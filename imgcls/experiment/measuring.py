@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls.data import Dataset
 from imgcls.evaluation.plausibility import reported_remarks
+from imgcls.evaluations import images_digest
 from imgcls.findings import Finding
 from imgcls.spec import Spec
 from imgcls.spec.remarks import spec_remarks
@@ -34,14 +35,29 @@ def predict_part(spec: Spec, network: keras.Model, dataset: Dataset, split: str)
 
 def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) -> dict[str, Any]:
     """Return the figures of a part, with what is remarkable about spec, images and result."""
-    from imgcls.evaluation.checks import check_result
+    from imgcls.evaluation.checks import DEGENERATE_CODES, check_result
+    from imgcls.evaluation.confidence import check_confidence, most_confident_errors
     from imgcls.evaluation.metrics import compute_metrics
+    from imgcls.evaluation.slices import check_slices
 
     metrics = compute_metrics(
         predictions.labels, predictions.probabilities, dataset.classes, loss=predictions.loss, split=split
     )
+    rows = dataset.splits[split]
+    paths = [dataset.paths[row] for row in rows]
     found = [*_not_held_out(split), *remarks(spec, dataset), *check_result(metrics)]
-    return metrics | {"warnings": [asdict(finding) for finding in found]}
+    if not DEGENERATE_CODES & {finding.code for finding in found}:  # else there is no part that is better than others
+        labels, predicted = predictions.labels, predictions.predicted
+        found += check_slices(labels, predicted, dataset.classes, paths, dataset.sizes[rows])
+        found += check_confidence(labels, predictions.probabilities)
+    images = ((dataset.sha256[row].tobytes(), dataset.classes[dataset.labels[row]]) for row in rows)
+    return metrics | {
+        "most_confident_errors": most_confident_errors(
+            predictions.labels, predictions.probabilities, paths, dataset.classes
+        ),
+        "images_sha256": images_digest(images),
+        "warnings": [asdict(finding) for finding in found],
+    }
 
 
 def remarks(spec: Spec, dataset: Dataset) -> list[Finding]:

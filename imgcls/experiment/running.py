@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
 from imgcls.data import Dataset
+from imgcls.evaluations import record_evaluation
 from imgcls.experiment.measuring import held_out_part, measure, predict_part
 from imgcls.experiment.preparing import Built, Prepared
 from imgcls.experiment.reporting import published_beside
@@ -66,6 +67,8 @@ def run_once(
         metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
             write_results(run, metrics, dataset, predictions, result)
+            if run.is_kept:
+                record_evaluation(run, metrics)
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
 
 

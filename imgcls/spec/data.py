@@ -54,6 +54,7 @@ DataCode = Literal[
     "part_not_used",
     "prior_shift",
     "special_files_left_out",
+    "tiny_images",
     "unreadable_left_out",
 ]
 """What can be found about data; ``docs/checks.md`` says what each means."""

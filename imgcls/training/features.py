@@ -105,7 +105,7 @@ class FrozenLayers:
 
         def finish() -> tuple[Index, dict[str, Any]]:
             paths = tuple(dataset.paths[row] for row in rows)
-            index = Index(dataset.labels[rows], dataset.sha256[rows], rows, paths)
+            index = Index(dataset.labels[rows], dataset.sha256[rows], rows, paths, dataset.sizes[rows])
             source = f"{self.origin}, {split} part" + (f", view {view}" if view else "")
             return index, {
                 "source": source,

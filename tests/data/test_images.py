@@ -116,7 +116,14 @@ def test_every_orientation_moves_each_pixel_to_its_place(orientation: int, uprig
     exif[0x0112] = orientation
     expected = upright(stored)
     geometry = Geometry((expected.shape[0], expected.shape[1]), "grayscale", "stretch")
-    assert (pixels(Image.fromarray(stored), "png", geometry, exif=exif)[:, :, 0] == expected).all()
+    got = decode(encode(Image.fromarray(stored), "png", exif=exif), geometry)
+    assert (got.pixels[:, :, 0] == expected).all()
+    assert got.size == expected.shape
+
+
+def test_the_size_of_a_photo_is_that_of_the_file_however_small_it_is_decoded() -> None:
+    data = encode(Image.new("RGB", (640, 479)), "jpeg")
+    assert decode(data, Geometry((8, 8), "rgb", "stretch")).size == (479, 640)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
@@ -169,7 +176,7 @@ def test_broken_exif_does_not_make_an_image_unreadable() -> None:
 @pytest.mark.parametrize("kind", ["gif", "webp", "png", "tiff"])
 def test_the_first_of_several_frames_is_taken_and_told(kind: str) -> None:
     first, second = Image.new("RGB", (6, 4), (255, 255, 255)), Image.new("RGB", (6, 4), (0, 0, 0))
-    got, several = decode(encode(first, kind, save_all=True, append_images=[second]), RGB)
+    got, several, _ = decode(encode(first, kind, save_all=True, append_images=[second]), RGB)
     assert several
     assert got.min() > 250
     assert not decode(encode(first, kind), RGB)[1]

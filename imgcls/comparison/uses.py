@@ -1,0 +1,59 @@
+"""How often the test images were looked at, and how much too good the best of many looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from imgcls.comparison.sides import Side
+from imgcls.evaluations import evaluations_in, runs_dir_of
+from imgcls.runs import Run
+
+__all__ = ["expected_lead", "use_notes", "uses"]
+
+_MANY = 5  # experiments, of which the best is chosen
+
+
+def uses(sides: Sequence[Side]) -> tuple[int | None, ...]:
+    """Return how often each side was measured on the test images, its repeats together; None where nobody counted."""
+    return tuple(_uses(side) for side in sides)
+
+
+def _uses(side: Side) -> int | None:
+    run = Run(side.folder)
+    counts = [sum(row["split"] == "test" for row in evaluations_in(each.folder)) for each in run.members or (run,)]
+    return sum(counts) or None
+
+
+def use_notes(sides: Sequence[Side]) -> list[str]:
+    """Say how many experiments were measured on these test images, and what choosing the best of them comes to."""
+    notes = []
+    for side in sides:
+        digest, n, accuracy = (side.metrics.get(key) for key in ("images_sha256", "n", "accuracy"))
+        if not digest or not n or accuracy is None or side.metrics.get("split") != "test":
+            continue
+        rows = [
+            row
+            for row in evaluations_in(runs_dir_of(side.speaker))
+            if row["images_sha256"] == digest and row["split"] == "test"
+        ]
+        experiments = len({row["run"].partition("/")[0] for row in rows})
+        if experiments >= _MANY:
+            lead = 100 * expected_lead(accuracy, n, experiments)
+            notes.append(
+                f"these {n:,} test images have been measured {len(rows)} times, of {experiments} experiments: the best "
+                f"of so many that are equally good looks up to {lead:.1f} points better than it is; choose by "
+                "val_accuracy, and report the test accuracy of what was chosen"
+            )
+    return list(dict.fromkeys(notes))
+
+
+def expected_lead(accuracy: float, n: int, count: int) -> float:
+    """Return how far above the truth the best of several accuracies on n images is on average, all being equally good.
+
+    It is the expected maximum of so many normal deviates (Blom, 1958) in standard errors of one accuracy; networks that
+    err on the same images lie closer together, so that it is a bound.
+    """
+    standard_error = math.sqrt(accuracy * (1 - accuracy) / n)
+    return standard_error * NormalDist().inv_cdf((count - 0.375) / (count + 0.25))

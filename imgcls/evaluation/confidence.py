@@ -1,0 +1,55 @@
+"""How far the probabilities can be believed: calibration, and the errors that the network was surest of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.evaluation.metrics import predicted_classes
+from imgcls.findings import Finding
+
+__all__ = ["check_confidence", "most_confident_errors"]
+
+_ABOVE = 0.1  # confidence above accuracy; below it, as smoothed labels or a short training make it, does no harm
+_SURE = 4.0  # standard errors
+_ERRORS = 10
+
+
+def check_confidence(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[Finding]:
+    """Return whether the network is far surer than it is right.
+
+    Args:
+        labels: (n,), true class indices.
+        probabilities: (n, classes), rows sum to 1.
+    """
+    right = predicted_classes(probabilities) == labels
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    gap = float((confidence - right).mean())
+    error = float((confidence - right).std() / math.sqrt(len(labels)))
+    if gap < _ABOVE or gap <= _SURE * error:
+        return []
+    message = f"the mean confidence is {confidence.mean():.2f}, and {right.mean():.2f} of the images are right"
+    return [Finding("overconfident", message)]
+
+
+def most_confident_errors(
+    labels: NDArray[np.int32], probabilities: NDArray[np.float32], paths: Sequence[str], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the ten errors that the network was surest of: ``path``, ``true``, ``predicted`` and ``confidence``."""
+    predicted = predicted_classes(probabilities)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:_ERRORS]
+    return [
+        {
+            "path": paths[row],
+            "true": classes[labels[row]],
+            "predicted": classes[predicted[row]],
+            "confidence": float(confidence[row]),
+        }
+        for row in surest.tolist()
+    ]

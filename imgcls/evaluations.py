@@ -1,0 +1,82 @@
+"""Every evaluation of a network has a row: in its run's folder, and in the folder of all runs, where none is lost.
+
+Who looks at the test images again and again, and keeps what does best, reports a figure that is too good. So it is
+counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from imgcls.catalog import full_name, is_repeat
+from imgcls.errors import RunError
+from imgcls.files import csv_text
+from imgcls.runs import EVALUATIONS, Run
+
+__all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation", "runs_dir_of"]
+
+COLUMNS = ("time", "run", "split", "images_sha256", "n", "accuracy")
+"""What is known of an evaluation; ``run`` is as ``full_name`` gives it."""
+
+_DIGEST_LETTERS = 16  # are enough to tell sets of images apart
+
+
+def images_digest(images: Iterable[tuple[bytes, str]]) -> str:
+    """Return what tells a set of images from others: of their SHA-256 and labels, in any order."""
+    lines = sorted(digest + label.encode() for digest, label in images)
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()[:_DIGEST_LETTERS]
+
+
+def record_evaluation(run: Run, metrics: Mapping[str, Any]) -> None:
+    """Add a row for an evaluation to the files of its run, and of the folder of all runs.
+
+    Args:
+        run: whose network was measured.
+        metrics: what came of it.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    row = (now, full_name(run), *(metrics.get(column) for column in COLUMNS[2:]))
+    for path in (run.path(EVALUATIONS), runs_dir_of(run) / EVALUATIONS):
+        _append(path, row)
+
+
+def evaluations_in(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's folder, or of a folder of runs; what is no whole row is left out."""
+    try:
+        text = (folder / EVALUATIONS).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    rows = csv.reader(io.StringIO(text.replace("\0", "")))
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS) and row[0] != COLUMNS[0]]
+
+
+def runs_dir_of(run: Run) -> Path:
+    """Return the folder that a run stands in among others; a repeat does so with the run it is a part of."""
+    folder = run.folder.resolve()
+    return folder.parent.parent if is_repeat(run) else folder.parent
+
+
+def _append(path: Path, row: Iterable[Any]) -> None:
+    """Write a row in one piece behind those of other processes."""
+    try:
+        is_new = not path.exists()
+        text = csv_text(COLUMNS, [tuple(row)])
+        if not is_new:
+            text = text.split("\n", 1)[1]
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(handle, text.encode())
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}") from error
