@@ -74,6 +74,7 @@ def test_frozen_statistics_stay_where_scale_and_shift_learn():
 
 POOLED = {
     "in a convolution": [{"conv": 4}, {"max_pool": 2}],
+    "exponential": [{"conv": {"filters": 4, "activation": "elu"}}, {"max_pool": 2}],
     "a leaky one": [{"conv": {"filters": 4, "activation": "none"}}, {"leaky_relu": 0.2}, {"max_pool": 2}],
     "behind a batch norm": [{"conv": {"filters": 4, "activation": "none"}}, "batch_norm", "relu", {"max_pool": 2}],
     "twice": [
@@ -86,7 +87,7 @@ POOLED = {
 
 
 @pytest.mark.parametrize("layers", POOLED.values(), ids=POOLED)
-def test_a_rectifier_behind_its_pooling_trains_to_the_same_weights(layers):
+def test_an_activation_behind_its_pooling_trains_to_the_same_weights(layers):
     network, plain = (built(architecture=[*layers, "flatten"]) for _ in range(2))
     trainer = fused(network)
     kinds = [type(layer).__name__ for layer in trainer.layers]
