@@ -33,7 +33,7 @@ class Observer:
         """The images are there."""
 
     def remarked(self, findings: Sequence[Finding]) -> None:
-        """What is remarkable about the spec; told before anything is done."""
+        """What is remarkable: of spec and network before the training, of how it goes while it does."""
 
     def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
         """A repeat begins; ``number`` counts from 1, ``group`` is the folder of all."""

@@ -78,6 +78,11 @@ def put_a_thumbnail(photos):
     draw(7000, 0).resize((4, 4)).save(photos / "train/red/thumbnail.png")
 
 
+def scale_pixels(photos):
+    for file in photos.glob("*/*/*.png"):
+        Image.open(file).point(lambda value: value // 200).save(file)
+
+
 def shift_test(photos):
     for number in range(60):
         draw(5000 + number, 2).save(photos / "test/red" / f"more-{number}.png")
@@ -111,6 +116,7 @@ DATA_FAULTS = {
     "the same file under two labels": (copy_to_another_class, "duplicate_across_classes", {}),
     "an empty picture": (make_flat, "flat_images", {}),
     "a thumbnail among the pictures": (put_a_thumbnail, "tiny_images", {}),
+    "pixels scaled to 0..1": (scale_pixels, "narrow_range", {}),
     "other shares in test": (shift_test, "prior_shift", {}),
     "classes of unequal size": (make_unequal, "imbalanced", {}),
     "a stray hidden folder": (hide_a_folder, "hidden_left_out", {}),
@@ -146,6 +152,35 @@ def test_a_rate_100_times_too_high_is_named(photos):
 
 def test_a_rate_of_nearly_nothing_is_named(photos):
     assert {"unusual_rate", "nothing_learnt"} <= codes(photos, lr=1e-9, epochs=3)
+
+
+class Listener(imgcls.Observer):
+    """Notes after which epoch what was told."""
+
+    def __init__(self):
+        self.epochs, self.told = 0, {}
+
+    def epoch(self, row):
+        self.epochs = row.epoch
+
+    def remarked(self, findings):
+        self.told |= {finding.code: self.epochs for finding in findings}
+
+
+def test_a_training_that_collapses_is_named_while_it_goes_on(photos):
+    listener = Listener()
+    network = ["flatten", {"dense": 64}, {"dense": 64}, {"dense": 64}]
+    spec = {"resolution": SIZE, "architecture": network, "epochs": 8, "batch": 16, "lr": 0.5, "data": str(photos)}
+    imgcls.train(spec, runs_dir=photos.parent / "runs", observer=listener)
+    assert listener.told["collapsed"] < 8
+    assert listener.told["nothing_learnt"] < 8
+
+
+def test_a_sound_training_is_told_nothing_while_it_goes_on(photos):
+    listener = Listener()
+    spec = {"resolution": SIZE, "architecture": NETWORK, "epochs": 5, "batch": 16, "lr": 5e-3, "data": str(photos)}
+    imgcls.train(spec, runs_dir=photos.parent / "runs", observer=listener)
+    assert listener.told == {}
 
 
 def test_no_test_part_is_named(photos):

@@ -12,7 +12,7 @@ from imgcls.backend.cluster import Cluster, Meeting, find_cluster, meeting
 from imgcls.backend.device import Device
 from imgcls.backend.distributing import ALONE, Distribution, equipment, spread_over
 from imgcls.backend.loading import load_model
-from imgcls.backend.memory import memory_is_told
+from imgcls.backend.memory import free_memory, memory_is_told
 from imgcls.backend.starting import jit_compile, many_steps_at_once, start
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "choose",
     "equipment",
     "find_cluster",
+    "free_memory",
     "import_quietly",
     "jit_compile",
     "load_model",

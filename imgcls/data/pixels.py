@@ -24,6 +24,8 @@ _ALIKE = 0.95  # correlation of the thumbnails: who may be the same
 _SAME = 0.8  # correlation of what the thumbnails leave out: who is
 _LIGHT_ONLY = 2.0  # standard deviation of that, in 0..255, below which there is nothing to compare
 
+_NARROW = 26  # a tenth of 0..255
+_SAMPLED = 256  # images
 _TINY = 0.25  # of the resolution, and of what is usual in these data
 
 Floats = NDArray[np.float32]
@@ -48,6 +50,9 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
         findings.append(
             Finding("flat_images", f"{counted(len(flat), 'image')} of one colour throughout: {some(flat, _SHOWN)}")
         )
+    low, high = _range(dataset.images, used)
+    if high - low < _NARROW:
+        findings.append(Finding("narrow_range", f"pixels run from {low:.0f} to {high:.0f}, of 0 to 255"))
     are_tiny = _are_tiny(dataset.sizes[used], dataset.images.shape[1:3])
     if tiny := [dataset.paths[row] for row in used[are_tiny].tolist()]:
         what = f"{counted(len(tiny), 'image')} far smaller than wanted and than the others"
@@ -63,6 +68,13 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
             )
         )
     return findings
+
+
+def _range(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Return between which values all but a thousandth of the pixels lie, from some images."""
+    some_rows = rows[:: max(1, len(rows) // _SAMPLED)]
+    low, high = np.percentile(images[some_rows], (0.05, 99.95))
+    return float(low), float(high)
 
 
 def _are_tiny(sizes: NDArray[np.uint32], wanted: tuple[int, ...]) -> NDArray[np.bool_]:

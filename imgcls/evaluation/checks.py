@@ -15,7 +15,7 @@ from imgcls.findings import Finding
 from imgcls.spec.reported import ReportedSpec
 from imgcls.wording import some
 
-__all__ = ["DEGENERATE_CODES", "check_matrix", "check_reported", "check_result"]
+__all__ = ["DEGENERATE_CODES", "check_matrix", "check_one_class", "check_reported", "check_result"]
 
 # With one of these the result means nothing; ``--strict`` then ends with exit code 4.
 DEGENERATE_CODES = frozenset(
@@ -60,6 +60,11 @@ def check_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> lis
     counts = np.asarray(matrix, np.int64)
     found = _Result(classes, counts, alignment(counts))
     return [finding for look in _LOOKS for finding in look(found)]
+
+
+def check_one_class(classes: Sequence[str], matrix: NDArray[np.int64]) -> list[Finding]:
+    """Return whether (nearly) all predictions of a confusion matrix are of one class; of all checks the quickest."""
+    return list(_one_class(_Result(classes, matrix, None)))
 
 
 @dataclass(frozen=True)

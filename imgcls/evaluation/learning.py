@@ -13,7 +13,7 @@ from imgcls.findings import Finding
 from imgcls.spec import Spec
 from imgcls.training.state import EpochRow, TrainingState
 
-__all__ = ["check_history", "is_overfitted"]
+__all__ = ["check_history", "check_learning", "is_overfitted"]
 
 _SOME_EPOCHS = 3  # before that nothing need be learnt
 _SURE = 3.0  # standard deviations
@@ -35,6 +35,17 @@ def check_history(spec: Spec, state: TrainingState, counts: NDArray[np.int64]) -
     rows = state.history[stage.first_epoch - 1 :]
     found = _Stage(spec.phases[-1], rows, stage.stopped_early, counts)
     return [finding for look in _LOOKS for finding in look(found)]
+
+
+def check_learning(spec: Spec, rows: Sequence[EpochRow], counts: NDArray[np.int64]) -> list[Finding]:
+    """Return whether the epochs of a stage so far have learnt nothing.
+
+    Args:
+        spec: of the stage, complete.
+        rows: its epochs.
+        counts: training images of each class, (classes,).
+    """
+    return list(_learns(_Stage(spec, rows, False, counts)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from imgcls import backend
 from imgcls.data import Cache, Dataset, check_pixels, data_path, is_quickly_checked, load_dataset
 from imgcls.errors import DataError
+from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import Clock
 from imgcls.runs import MODEL
@@ -32,10 +33,12 @@ class Built:
 
     Attributes:
         pretrained: what was loaded into it, for people.
+        findings: what the user should be told.
     """
 
     network: keras.Model
     pretrained: str | None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,14 @@ class Prepared:
             SpecError: the layers do not fit each other, the images or the weights.
             DataError, RunError: the weights cannot be had.
         """
-        from imgcls.models import build_network, load_pretrained
+        from imgcls.models import build_network, check_network, load_pretrained
 
         height, width, channels = self.dataset.images.shape[1:]
         classes, pixels = len(self.dataset.classes), self.pixels
         network = self.distribution.made(lambda: build_network(spec, (height, width, channels), classes, pixels))
         report = load_pretrained(spec, network)
-        return Built(network, report.message if report else None)
+        findings = check_network(spec, network, self.dataset.images, self.dataset.splits["train"], self.device.kind)
+        return Built(network, report.message if report else None, tuple(findings))
 
 
 def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock) -> Prepared:

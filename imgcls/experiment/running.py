@@ -80,19 +80,28 @@ def _summary(network: keras.Model) -> ModelSummary:
 
 def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, observer: Observer) -> TrainingResult:
     from imgcls.evaluation.prediction import predict_images
+    from imgcls.experiment.watching import Watch
     from imgcls.training.assembling import Assembler
     from imgcls.training.loop import DivergedError, train_network
 
+    dataset = prepared.dataset
+    watch = Watch(
+        HistoryRecorder(run, observer),
+        spec,
+        dataset.classes,
+        dataset.counts["train"],
+        lambda found: observer.remarked([found]),
+    )
+
     def measure(*part: Any) -> tuple[float, float]:
         predictions = predict_images(spec, *part)
+        watch.validated(predictions.labels, predictions.predicted)
         return predictions.loss, predictions.accuracy
 
     machine = prepared.device.rounding
-    assemble = Assembler(
-        network, prepared.dataset, prepared.cache, machine, measure, observer.freezing, prepared.distribution
-    )
+    assemble = Assembler(network, dataset, prepared.cache, machine, measure, observer.freezing, prepared.distribution)
     try:
-        return train_network(spec, network, assemble, HistoryRecorder(run, observer))
+        return train_network(spec, network, assemble, watch)
     except DivergedError:
         save_model(run, _delivered(spec, network))
         raise
@@ -132,7 +141,7 @@ def _metrics(
     }
     if built.pretrained:
         metrics["pretrained"] = built.pretrained
-    found = check_history(spec, result.state, dataset.counts["train"])
+    found = [*built.findings, *check_history(spec, result.state, dataset.counts["train"])]
     metrics["warnings"] += [asdict(finding) for finding in found]
     if spec.stages:
         metrics["stages"] = [asdict(stage) for stage in result.state.stages]

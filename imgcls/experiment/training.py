@@ -63,6 +63,7 @@ def train(
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):
             first = [prepared.build(prepared.spec)]  # before there is a folder: it may not fit
+        observer.remarked(first[0].findings)
     run = create_run(Path(runs_dir), loaded.name) if prepared.distribution.rank == 0 else scratch_run()
     if prepared.spec.repeats > 1:
         run_repeats(run, prepared, first, observer)

@@ -3,6 +3,7 @@
 from imgcls.models.averaging import averaged
 from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
+from imgcls.models.checks import check_network
 from imgcls.models.folding import folded
 from imgcls.models.frozen import FrozenSplit, is_still, split_frozen
 from imgcls.models.fusing import fused
@@ -17,6 +18,7 @@ __all__ = [
     "PretrainedReport",
     "averaged",
     "build_network",
+    "check_network",
     "folded",
     "fused",
     "is_still",

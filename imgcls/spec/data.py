@@ -49,6 +49,7 @@ DataCode = Literal[
     "hidden_left_out",
     "imbalanced",
     "loose_images_left_out",
+    "narrow_range",
     "near_duplicate_across_splits",
     "other_endings_left_out",
     "part_not_used",
