@@ -15,7 +15,7 @@ NUMBER = r"[-+]?(?:0,\d+|(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _SIGNS = str.maketrans("\u2013\u2014\u2212\xa0\u2009\u202f", "---   ", "\ufeff")  # dashes, minus, other spaces
 _NUMBER_ALONE = re.compile(NUMBER, re.IGNORECASE)
-_RULE = re.compile(r"[\s|:+=_-]*")  # between the rows of a table
+_RULE = re.compile(r"[\s|:+=_-]*|\s*\\(top|mid|bottom|c?mid)rule.*|\s*\\hline\s*")  # between the rows of a table
 
 
 def clean_lines(text: str) -> list[str]:

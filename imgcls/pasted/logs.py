@@ -1,4 +1,4 @@
-"""Training logs: what Keras prints of an epoch, in its older and newer forms, and what its CSVLogger writes."""
+"""Training logs: what Keras prints of an epoch, older and newer, what loops written by hand do, CSVLogger's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from imgcls.pasted.pieces import Epoch, Log, Piece, SingleFigure
 
 __all__ = ["read_logs"]
 
-_EPOCH = re.compile(r"\s*Epoch\s+(\d+)\s*/\s*(\d+)", re.IGNORECASE)
+_EPOCH = re.compile(r"\s*Epoch\s*:?\s*\[?\s*(\d+)\s*/\s*(\d+)", re.IGNORECASE)
+_PARTS = re.compile(r"\b(?:(val|valid|validation)|train|training)[ _]+(?=loss|acc)", re.IGNORECASE)
 _STEP = re.compile(r"^\s*(\d+)/(\d+)\b")
 _METRIC = re.compile(rf"\b(val_)?(loss|(?:\w+_)?acc(?:uracy)?)\s*[:=]\s*({NUMBER})", re.IGNORECASE)
 _MAX_LINE = 2000  # longer is no line of a log
@@ -89,8 +90,11 @@ class _Reader:
 
 
 def _figures(line: str) -> dict[str, Printed]:
+    if len(line) > _MAX_LINE:
+        return {}
     found: dict[str, Printed] = {}
-    for prefix, name, text in _METRIC.findall(line) if len(line) < _MAX_LINE else ():
+    line = _PARTS.sub(lambda part: "val_" if part[1] else "", line)
+    for prefix, name, text in _METRIC.findall(line):
         value = printed(text)
         if value is not None:
             found.setdefault(_name(prefix + name), value)

@@ -20,8 +20,10 @@ def read_matrices(lines: Sequence[str]) -> tuple[list[Matrix], set[int]]:
     """Return the matrices of counts, and the lines they stand in, counted from 0."""
     text = "\n".join(lines)
     matrices, taken = [], set[int]()
+    last = end = 0  # the line that the text up to there ends in
     for match in _NESTED.finditer(text):
-        first, last = text.count("\n", 0, match.start()), text.count("\n", 0, match.end())
+        first = last + text.count("\n", end, match.start())
+        last, end = first + match[0].count("\n"), match.end()
         matrix = _nested(match[0], first + 1, last + 1)
         if matrix is not None:
             matrices.append(matrix)
@@ -84,17 +86,19 @@ def _named_counts(found: list[str], columns: int) -> tuple[str, list[int]] | Non
 
 
 def _table(lines: Sequence[str], start: int, block: Sequence[tuple[str, list[int]]]) -> Matrix | None:
-    counts = _square([row for _, row in block])
+    has_numbers = len(block) == len(block[0][1]) + 1 and not block[0][0]  # for names, so that the header is a row too
+    rows = block[1:] if has_numbers else block
+    counts = _square([row for _, row in rows])
     if not counts:
         return None
-    names = [name for name, _ in block]
-    header = cells(lines[start - 1]) if start else []
+    names = [name for name, _ in rows]
+    header = cells(lines[start if has_numbers else start - 1]) if start or has_numbers else []
     is_headed = all(names) and header[-len(names) :] == names
     heading = any(_HEADING.search(line) for line in lines[max(0, start - _HEADING_LINES) : start])
     is_all = not any(line.strip() for line in (*lines[:start], *lines[start + len(block) :]))
     if not (is_headed or heading or is_all):
         return None
-    first_line = start if is_headed else start + 1
+    first_line = start if is_headed and not has_numbers else start + 1
     return Matrix(
         first_line=first_line, last_line=start + len(block), counts=counts, names=tuple(names) if all(names) else ()
     )

@@ -120,14 +120,20 @@ def results_of(pieces: Sequence[Piece]) -> list[Result]:
     """Put report, matrix and figures of one evaluation together, and with the logs above them.
 
     A matrix belongs to the report before it, or to that behind it whose images it has; a figure to the nearest of
-    them, unless its words name another. All reports between two groups of logs have the logs of the first.
+    them, unless its words name another, and of several figures of one name the nearest counts. All reports between two
+    groups of logs have the logs of the first.
     """
     results = _evaluations(pieces)
+    owned: dict[tuple[int, str, str], SingleFigure] = {}
     for figure in pieces:
         if isinstance(figure, SingleFigure) and figure.part not in ("train", "training"):
             index = _owner(results, figure)
             if index is not None:
-                results[index] = _with_figure(results[index], figure)
+                rival = owned.setdefault((index, figure.name, figure.part), figure)
+                if _lines_between(results[index], figure) < _lines_between(results[index], rival):
+                    owned[index, figure.name, figure.part] = figure
+    for (index, *_), figure in owned.items():
+        results[index] = _with_figure(results[index], figure)
     return results
 
 

@@ -11,7 +11,9 @@ SIZE = 32
 
 
 def spec_of(**settings):
-    return load_spec({"data": "digits", "resolution": SIZE, "color": "rgb", "precision": "float32", **settings}).spec.completed()
+    return load_spec(
+        {"data": "digits", "resolution": SIZE, "color": "rgb", "precision": "float32", **settings}
+    ).spec.completed()
 
 
 def told(spec, images, device="cpu"):

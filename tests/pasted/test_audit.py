@@ -147,6 +147,16 @@ def test_a_table_of_counts_is_a_matrix_under_its_names_only():
     assert audit_text("layers and shapes\n3 4\n5 6\nend").pieces == ()
 
 
+def test_a_table_may_have_numbers_for_names():
+    (found,) = audit_text("Confusion matrix\n    0   1   2\n0  30   2   1\n1   4  28   0\n2   1   1  40\n").pieces
+    assert found.counts == ((30, 2, 1), (4, 28, 0), (1, 1, 40))
+
+
+def test_of_several_accuracies_the_nearest_is_that_of_the_report():
+    result = results([[300, 20], [30, 350]]).split("Accuracy")[0]
+    assert codes(f"Small network\nAccuracy: 0.7143\nLarge network\nAccuracy: {650 / 700}\n{result}") == []
+
+
 def test_real_logs_of_keras_are_read(capsys):
     import keras
 
@@ -200,6 +210,26 @@ def test_what_a_log_tells_by_itself():
         "validation_far_above_train",
     ]
     assert codes("Epoch 1/2\n9/9 - loss: nan - accuracy: 0.1 - val_loss: nan - val_accuracy: 0.1\n") == ["not_finite"]
+
+
+def test_logs_of_loops_written_by_hand_are_read():
+    text = (
+        "Epoch [1/2], Train Loss: 0.9, Train Acc: 61.2%, Val Loss: 1.0, Val Acc: 58.0%\n"
+        "Epoch [2/2], Train Loss: 0.8, Train Acc: 65.1%, Val Loss: 0.9, Val Acc: 61.0%\n"
+    )
+    (found,) = audit_text(text).pieces
+    assert found.values("accuracy") == [pytest.approx(0.612), pytest.approx(0.651)]
+    assert found.values("val_accuracy") == [0.58, 0.61]
+
+
+def test_tables_of_latex_are_read():
+    text = (
+        "Class & Precision & Recall & F1-Score & Support \\\\\n\\midrule\n"
+        "red rose & 0.79 & 0.73 & 0.76 & 701 \\\\\ntulip & 0.75 & 0.67 & 0.71 & 422 \\\\\n\\midrule\n"
+        "accuracy & & & 0.71 & 1123 \\\\\n"
+    )
+    (report,) = audit_text(text).pieces
+    assert (list(report.classes), report.n) == (["red rose", "tulip"], 1123)
 
 
 def test_a_csv_log_is_read():
