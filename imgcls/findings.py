@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["ADVICE", "Finding"]
 
@@ -80,16 +81,23 @@ class Finding:
         code: lower_snake, and stays the same.
         message: for people, what is so.
         advice: what to do about it; by default what the code's is.
+        images: the paths of those that it is about, each with those it goes together with.
     """
 
     code: str
     message: str
     advice: str = ""
+    images: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.advice:
             code = self.code.removeprefix("reported_")
             object.__setattr__(self, "advice", ADVICE.get(self.code) or ADVICE.get(code, ""))
+
+    def record(self) -> dict[str, Any]:
+        """Return it ready for JSON; ``images`` only where there are any."""
+        record = {"code": self.code, "message": self.message, "advice": self.advice}
+        return record | ({"images": [list(group) for group in self.images]} if self.images else {})
 
     @property
     def text(self) -> str:

@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "augmentation", "models"},
     {"training"},
     {"evaluation"},
-    {"catalog", "comparison", "environment", "evaluations", "observer", "pasted", "recording"},
+    {"catalog", "comparison", "environment", "evaluations", "observer", "pages", "pasted", "recording"},
     {"experiment"},
 ]
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "scipy"}

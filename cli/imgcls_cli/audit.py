@@ -69,7 +69,6 @@ def _text(file: Path) -> str:
 
 
 def _emit(audits: dict[str, TextAudit]) -> None:
-    from dataclasses import asdict
 
     from imgcls.files import strict_json
     from imgcls_cli.console import emit
@@ -83,7 +82,7 @@ def _emit(audits: dict[str, TextAudit]) -> None:
                         {"kind": _kind(piece), "place": found.place(piece), "text": _figures(piece)}
                         for piece in found.pieces
                     ],
-                    "warnings": [asdict(remark.finding) | {"place": found.place(remark)} for remark in found.remarks],
+                    "warnings": [remark.finding.record() | {"place": found.place(remark)} for remark in found.remarks],
                 }
                 for name, found in audits.items()
             ]

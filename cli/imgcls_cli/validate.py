@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,7 +43,7 @@ def validate(
     values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)]
     stages = describe_stages(loaded)
     if json:
-        warnings = [asdict(remark) for remark in remarks]
+        warnings = [remark.record() for remark in remarks]
         answer = {"spec": str(spec), "valid": True, "description": describe(loaded), "stages": stages}
         emit(strict_json({**answer, "warnings": warnings, "resolved": values}))
         return

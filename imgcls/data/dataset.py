@@ -29,6 +29,7 @@ from imgcls.wording import counted, some
 __all__ = ["Dataset", "load_dataset", "load_images"]
 
 SHOWN = 6  # duplicates named in a finding
+MAX_IMAGES = 100  # or groups of them, that a finding keeps
 DEFAULT_FRACTIONS = {"validation": DEFAULT_VALIDATION, "test": DEFAULT_TEST}
 
 
@@ -200,8 +201,18 @@ def _duplicates(prepared: Prepared, splits: Mapping[str, NDArray[np.int64]]) -> 
             first = [f"{prepared.paths[used[row]]} ({names[part[row]]})" for row in concerned[:SHOWN]]
             listed = some(first, SHOWN, total=len(concerned))
             distinct = counted(int((low != high).sum()), "picture")
-            findings.append(Finding(code, f"{len(concerned):,} images ({distinct}) {text}: {listed}"))
+            message = f"{len(concerned):,} images ({distinct}) {text}: {listed}"
+            findings.append(Finding(code, message, images=_groups(prepared, used, content, concerned)))
     return findings
+
+
+def _groups(
+    prepared: Prepared, used: NDArray[np.int64], content: NDArray[np.intp], concerned: NDArray[np.intp]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of images with the same content, group by group; ``concerned`` is in the order of content."""
+    ends = np.flatnonzero(np.diff(content[concerned])) + 1
+    groups = np.split(concerned, ends[:MAX_IMAGES])[:MAX_IMAGES]
+    return tuple(tuple(prepared.paths[used[row]] for row in group[:SHOWN].tolist()) for group in groups)
 
 
 def _dataset(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.data.dataset import Dataset
+from imgcls.data.dataset import MAX_IMAGES, Dataset
 from imgcls.findings import Finding
 from imgcls.wording import counted, some
 
@@ -47,27 +47,32 @@ def check_pixels(dataset: Dataset, progress: Progress | None = None) -> list[Fin
     used = np.sort(np.concatenate(list(dataset.splits.values())))
     findings = []
     if flat := [dataset.paths[row] for row in flat_images(dataset.images, used).tolist()]:
-        findings.append(
-            Finding("flat_images", f"{counted(len(flat), 'image')} of one colour throughout: {some(flat, _SHOWN)}")
-        )
+        message = f"{counted(len(flat), 'image')} of one colour throughout: {some(flat, _SHOWN)}"
+        findings.append(Finding("flat_images", message, images=_kept([(path,) for path in flat])))
     low, high = _range(dataset.images, used)
     if high - low < _NARROW:
         findings.append(Finding("narrow_range", f"pixels run from {low:.0f} to {high:.0f}, of 0 to 255"))
     are_tiny = _are_tiny(dataset.sizes[used], dataset.images.shape[1:3])
     if tiny := [dataset.paths[row] for row in used[are_tiny].tolist()]:
         what = f"{counted(len(tiny), 'image')} far smaller than wanted and than the others"
-        findings.append(Finding("tiny_images", f"{what}: {some(tiny, _SHOWN)}"))
+        images = _kept([(path,) for path in tiny])
+        findings.append(Finding("tiny_images", f"{what}: {some(tiny, _SHOWN)}", images=images))
     pairs = near_duplicates(dataset.images, dataset.sha256, dataset.splits, progress)
     if pairs:
-        shown = [f"{dataset.paths[one]} and {dataset.paths[other]}" for one, other in pairs]
+        same = [(dataset.paths[one], dataset.paths[other]) for one, other in pairs]
         findings.append(
             Finding(
                 "near_duplicate_across_splits",
                 f"{counted(len({one for one, _ in pairs}), 'image')} held out that train has too, in other bytes: "
-                f"{some(shown, _SHOWN)}",
+                f"{some([' and '.join(pair) for pair in same], _SHOWN)}",
+                images=_kept(same),
             )
         )
     return findings
+
+
+def _kept(images: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(images[:MAX_IMAGES])
 
 
 def _range(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[float, float]:

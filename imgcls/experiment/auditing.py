@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from imgcls.data import Cache, Finding
+from imgcls.data import Cache, Dataset
 from imgcls.experiment.preparing import load_images_of
 from imgcls.observer import Observer
 from imgcls.spec import LoadedSpec
@@ -19,18 +20,38 @@ class Audit:
 
     Attributes:
         source: the path, or the built-in name.
-        images: in all parts.
-        resolution: as the network will see them, [height, width].
-        counts: part → images of each class, in the order of ``classes``.
+        dataset: the images as the network will see them, with what was found.
     """
 
     source: str
-    images: int
-    resolution: tuple[int, int]
-    color: str
-    classes: tuple[str, ...]
-    counts: dict[str, list[int]]
-    findings: tuple[Finding, ...]
+    dataset: Dataset
+
+    @property
+    def images(self) -> int:
+        """How many there are, in all parts."""
+        return sum(map(len, self.dataset.splits.values()))
+
+    @property
+    def color(self) -> str:
+        """``rgb`` or ``grayscale``."""
+        return "grayscale" if self.dataset.images.shape[3] == 1 else "rgb"
+
+    @property
+    def counts(self) -> dict[str, list[int]]:
+        """Part → images of each class, in the order of the classes."""
+        return {part: images.tolist() for part, images in self.dataset.counts.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        return {
+            "source": self.source,
+            "images": self.images,
+            "resolution": list(self.dataset.images.shape[1:3]),
+            "color": self.color,
+            "classes": list(self.dataset.classes),
+            "counts": self.counts,
+            "findings": [finding.record() for finding in self.dataset.findings],
+        }
 
 
 def audit_data(loaded: LoadedSpec, cache_dir: Path | str | None = None, observer: Observer | None = None) -> Audit:
@@ -43,13 +64,4 @@ def audit_data(loaded: LoadedSpec, cache_dir: Path | str | None = None, observer
     spec = loaded.spec.completed()
     cache = Cache(Path(cache_dir) if cache_dir else None)
     dataset = load_images_of(spec, loaded.base, cache, observer or Observer(), thoroughly=True)
-    height, width, channels = dataset.images.shape[1:]
-    return Audit(
-        source=spec.data.path or spec.data.source,
-        images=sum(map(len, dataset.splits.values())),
-        resolution=(height, width),
-        color="grayscale" if channels == 1 else "rgb",
-        classes=dataset.classes,
-        counts={part: images.tolist() for part, images in dataset.counts.items()},
-        findings=dataset.findings,
-    )
+    return Audit(spec.data.path or spec.data.source, dataset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgcls.data import Dataset
@@ -56,7 +55,7 @@ def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) 
             predictions.labels, predictions.probabilities, paths, dataset.classes
         ),
         "images_sha256": images_digest(images),
-        "warnings": [asdict(finding) for finding in found],
+        "warnings": [finding.record() for finding in found],
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from imgcls import backend, runs
@@ -121,7 +120,7 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
 
 def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str]]:
     """Return what is remarkable about spec and images, and each kind of remark on a result once, with how often."""
-    common = [asdict(finding) for finding in remarks(prepared.spec, prepared.dataset)]
+    common = [finding.record() for finding in remarks(prepared.spec, prepared.dataset)]
     known = {warning["code"] for warning in common}
     own: dict[str, list[dict[str, str]]] = {}
     for run in finished:

@@ -142,7 +142,7 @@ def _metrics(
     if built.pretrained:
         metrics["pretrained"] = built.pretrained
     found = [*built.findings, *check_history(spec, result.state, dataset.counts["train"])]
-    metrics["warnings"] += [asdict(finding) for finding in found]
+    metrics["warnings"] += [finding.record() for finding in found]
     if spec.stages:
         metrics["stages"] = [asdict(stage) for stage in result.state.stages]
     if spec.reported:

@@ -85,3 +85,9 @@ def test_every_code_can_be_looked_up():
     own = {code if code in ADVICE else code.removeprefix("reported_") for code in known}
     assert own == set(ADVICE)
     assert not [code for code in own if f"`{code}`" not in text]
+
+
+def test_a_page_shows_the_audit(imgcls, spec, tmp_path):
+    assert imgcls("data", spec, "--page", tmp_path / "page.html").code == 0
+    assert "near_duplicate_across_splits" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert imgcls("data", spec, "--page", tmp_path / "nowhere" / "page.html").code == 1
