@@ -87,7 +87,7 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
     for index, error in enumerate((metrics.get("most_confident_errors") or ())[:MISTAKES]):
         pair = f"{_short(error['true'])} taken for {_short(error['predicted'])}"
         text = f"{error['path']}  {pair}, confidence {error['confidence']:.2f}"
-        print_line(console, "" if index else "surest", text)
+        print_line(console, "" if index else "mistakes", text)
     _print_reported(metrics, console)
     _print_warnings(metrics, console)
 
