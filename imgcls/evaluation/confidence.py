@@ -14,7 +14,7 @@ from imgcls.findings import Finding
 
 __all__ = ["check_confidence", "most_confident_errors"]
 
-_ABOVE = 0.1  # confidence above accuracy; below it, as smoothed labels or a short training make it, does no harm
+_ABOVE = 0.15  # confidence above accuracy; below it, as smoothed labels or a short training make it, does no harm
 _SURE = 4.0  # standard errors
 _ERRORS = 10
 
