@@ -381,7 +381,7 @@ REPORT_003 = {
         (REPORT_000["96 pixels"]["matrix"], ["reported_predictions_at_chance", "Cohen's kappa -0.03"]),
         (REPORT_000["augmented"]["matrix"], ["reported_predictions_at_chance", "Cohen's kappa -0.01"]),
         (REPORT_000["sgd"]["matrix"], ["reported_nearly_one_class_predicted", "99.6 % of the images were predicted"]),
-        (REPORT_003["EfficientNet"], ["reported_predictions_at_chance", "Cohen's kappa -0.00"]),
+        (REPORT_003["EfficientNet"], ["reported_predictions_at_chance", "Cohen's kappa 0.00"]),
         (REPORT_003["network 1"], []),
     ],
 )

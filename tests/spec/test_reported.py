@@ -102,6 +102,7 @@ def test_validate_tells_which_published_figures_cannot_be_true(tmp_path):
     path = tmp_path / "spec.yaml"
     path.write_text("data: digits\nreported: {accuracy: 0.66913, n: 10000}\n")
     result = CliRunner().invoke(app, ["validate", str(path)])
-    assert (result.exit_code, result.stderr) == (0, "warning: accuracy: .66913 is no fraction of 10,000 images\n")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: accuracy: .66913 is no fraction of 10,000 images; ")
     (warning,) = json.loads(CliRunner().invoke(app, ["validate", str(path), "--json"]).stdout)["warnings"]
     assert warning["code"] == "reported_impossible"
