@@ -14,7 +14,8 @@ __all__ = ["read_logs"]
 _EPOCH = re.compile(r"\s*Epoch\s*:?\s*\[?\s*(\d+)\s*/\s*(\d+)", re.IGNORECASE)
 _PARTS = re.compile(r"\b(?:(val|valid|validation)|train|training)[ _]+(?=loss|acc)", re.IGNORECASE)
 _STEP = re.compile(r"^\s*(\d+)/(\d+)\b")
-_METRIC = re.compile(rf"\b(val_)?(loss|(?:\w+_)?acc(?:uracy)?)\s*[:=]\s*({NUMBER})", re.IGNORECASE)
+_ACCURACY = r"(?:(?:sparse_)?categorical_|binary_)?acc(?:uracy)?"  # not that of the top five
+_METRIC = re.compile(rf"\b(val_)?(loss|{_ACCURACY})\s*[:=]\s*({NUMBER})", re.IGNORECASE)
 _MAX_LINE = 2000  # longer is no line of a log
 
 
@@ -120,7 +121,9 @@ def _csv_logs(lines: Sequence[str]) -> Iterator[tuple[Log, set[int]]]:
             if len(values) != len(header) or None in values:
                 break
             row = {name: value for name, value in zip(header, values, strict=True) if value is not None}
-            named = {_name(name): value for name, value in row.items() if re.fullmatch(r"(val_)?(loss|.*acc\w*)", name)}
+            named = {
+                _name(name): value for name, value in row.items() if re.fullmatch(rf"(val_)?(loss|{_ACCURACY})", name)
+            }
             epochs.append(Epoch(int(row["epoch"]), named))
             used.add(below)
         if epochs:
