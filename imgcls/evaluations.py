@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.catalog import full_name, is_repeat
-from imgcls.errors import RunError
 from imgcls.files import csv_text
+from imgcls.findings import Finding
 from imgcls.runs import EVALUATIONS, Run
 
 __all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation", "runs_dir_of"]
@@ -34,20 +34,22 @@ def images_digest(images: Iterable[tuple[bytes, str]]) -> str:
     return hashlib.sha256(b"\n".join(lines)).hexdigest()[:_DIGEST_LETTERS]
 
 
-def record_evaluation(run: Run, metrics: Mapping[str, Any]) -> None:
+def record_evaluation(run: Run, metrics: Mapping[str, Any]) -> list[Finding]:
     """Add a row for an evaluation to the files of its run, and of the folder of all runs.
+
+    Either may be somebody else's, or on a disk that must not be written to: no result is lost for that.
 
     Args:
         run: whose network was measured.
         metrics: what came of it.
 
-    Raises:
-        RunError: a file cannot be written.
+    Returns:
+        A finding for each file that cannot be written.
     """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     row = (now, full_name(run), *(metrics.get(column) for column in COLUMNS[2:]))
-    for path in (run.path(EVALUATIONS), runs_dir_of(run) / EVALUATIONS):
-        _append(path, row)
+    failed = [_append(path, row) for path in (run.path(EVALUATIONS), runs_dir_of(run) / EVALUATIONS)]
+    return [Finding("evaluation_not_counted", text) for text in failed if text]
 
 
 def evaluations_in(folder: Path) -> list[dict[str, str]]:
@@ -66,8 +68,8 @@ def runs_dir_of(run: Run) -> Path:
     return folder.parent.parent if is_repeat(run) else folder.parent
 
 
-def _append(path: Path, row: Iterable[Any]) -> None:
-    """Write a row in one piece behind those of other processes."""
+def _append(path: Path, row: Iterable[Any]) -> str:
+    """Write a row in one piece behind those of other processes; return why it cannot be, or an empty string."""
     try:
         is_new = not path.exists()
         text = csv_text(COLUMNS, [tuple(row)])
@@ -79,4 +81,5 @@ def _append(path: Path, row: Iterable[Any]) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from error
+        return f"cannot write {path}: {error.strerror}"
+    return ""

@@ -13,6 +13,7 @@ from imgcls.comparison import compare
 from imgcls.comparison.uses import expected_lead
 from imgcls.evaluations import COLUMNS, evaluations_in, images_digest, record_evaluation, runs_dir_of
 from imgcls.files import write_json
+from imgcls.runs import Run
 
 
 def measured(run, images="abc", split="test", times=1):
@@ -62,6 +63,12 @@ def test_repeats_are_one_experiment(tmp_path):
     assert told([group, alone]) == []
     (row,) = [row for row in compare([group, alone]).metrics if row.key == "test_evaluations"]
     assert row.values == (5, 1)
+
+
+def test_damaged_repeats_are_not_counted(tmp_path):
+    group, alone = make_repeats(tmp_path), make_run(tmp_path, "alone")
+    group.path(runs.REPEATS_JSON).write_text('{"repeats": 3}')
+    assert any("damaged" in note for note in compare([Run(group.folder), alone]).notes)
 
 
 def test_runs_that_nobody_counted_have_no_row(tmp_path):

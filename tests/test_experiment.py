@@ -278,6 +278,13 @@ def test_every_evaluation_is_counted(spec, tmp_path):
     assert {row["images_sha256"] for row in rows[:2]} == {run.metrics["images_sha256"]}
 
 
+def test_a_training_that_cannot_be_counted_is_complete_and_says_so(spec, tmp_path):
+    (tmp_path / runs.EVALUATIONS).mkdir()
+    run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    assert run.status.state == "completed"
+    assert "evaluation_not_counted" in [warning["code"] for warning in run.metrics["warnings"]]
+
+
 def test_an_evaluation_that_cannot_be_counted_says_so(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
     run.path(runs.EVALUATIONS).unlink()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from imgcls.comparison.sides import Side
+from imgcls.comparison.sides import Side, what_there_is
 from imgcls.evaluations import evaluations_in, runs_dir_of
 from imgcls.runs import Run
 
@@ -22,7 +22,9 @@ def uses(sides: Sequence[Side]) -> tuple[int | None, ...]:
 
 def _uses(side: Side) -> int | None:
     run = Run(side.folder)
-    counts = [sum(row["split"] == "test" for row in evaluations_in(each.folder)) for each in run.members or (run,)]
+    rows = what_there_is(run, lambda run: run.repeats).get("runs", ()) if run.is_repeated else ()
+    folders = [run.folder / row["folder"] for row in rows] or [run.folder]
+    counts = [sum(row["split"] == "test" for row in evaluations_in(folder)) for folder in folders]
     return sum(counts) or None
 
 

@@ -20,7 +20,7 @@ _ERRORS = 10
 
 
 def check_confidence(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[Finding]:
-    """Return whether the network is far surer than it is right.
+    """Return a finding where the network is far surer than it is right.
 
     Args:
         labels: (n,), true class indices.

@@ -13,7 +13,6 @@ from imgcls.errors import DataError, RunError, SpecError
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.measuring import measure, predict_part
 from imgcls.experiment.preparing import load_images_of
-from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import refuse_changed, write_evaluation
 from imgcls.runs import Run
@@ -87,10 +86,7 @@ def evaluate(
     observer.evaluating(split, len(dataset.splits[split]))
     predictions = predict_part(spec, network, dataset, split)
     metrics = measure(spec, dataset, predictions, split)
-    try:
-        record_evaluation(run, metrics)
-    except RunError as error:  # a run of somebody else, or on a disk that must not be written to
-        observer.remarked([Finding("evaluation_not_counted", str(error))])
+    observer.remarked(record_evaluation(run, metrics))
     return Evaluation(metrics, predictions, dataset, split)
 
 

@@ -66,9 +66,9 @@ def run_once(
             predictions = _save_and_predict(run, spec, network, dataset, split)
         metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
-            write_results(run, metrics, dataset, predictions, result)
             if run.is_kept:
-                record_evaluation(run, metrics)
+                metrics["warnings"] += [finding.record() for finding in record_evaluation(run, metrics)]
+            write_results(run, metrics, dataset, predictions, result)
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
 
 

@@ -83,7 +83,7 @@ def _memory(spec: Spec, network: keras.Model) -> Iterator[Finding]:
 
 
 def needed_bytes(spec: Spec, network: keras.Model) -> int:
-    """Return what a training step holds at the least: weights, gradients, the optimizer's means, and activations.
+    """Return what a training step holds at the least: weights, gradients and activations; optimizers hold more.
 
     Of the activations only those from the first layer on that learns: a step needs them until it has the gradients.
     """
@@ -92,4 +92,4 @@ def needed_bytes(spec: Spec, network: keras.Model) -> int:
     values = sum(math.prod(layer.output.shape[1:]) for layer in layers if isinstance(layer, _KEPT))
     weights, trainable = (sum(math.prod(each.shape) for each in group) for group in
                           (network.weights, network.trainable_weights))  # fmt: skip
-    return 4 * (weights + 2 * trainable) + (4 if spec.precision == "float32" else 2) * values * spec.batch
+    return 4 * (weights + trainable) + (4 if spec.precision == "float32" else 2) * values * spec.batch

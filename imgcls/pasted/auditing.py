@@ -30,8 +30,8 @@ _GRAVE = frozenset({IMPOSSIBLE, "accuracies_disagree", "not_finite"})
 _SURE = 4.0  # standard errors between two accuracies that are not of the same evaluation
 _SOME_EPOCHS = 3
 _FAR_ABOVE = 0.15  # validation accuracy above that of training, in every epoch
-_NEARLY_PERFECT = 0.95
-_TEST_WATCHED = re.compile(r"validation_data\s*=\s*[\[(]*\s*(?:x_?test|test_?\w*)", re.IGNORECASE)
+_GOOD = 0.9  # a network that has converged may stay there
+_TEST_WATCHED = re.compile(r"^[^#]*validation_data\s*=\s*[\[(]*\s*(?:x_?test|test(?!_?(?:size|split)))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _not_finite(log: Log) -> Iterator[Finding]:
     for epoch in log.epochs:
         bad = [name for name, value in epoch.figures.items() if not math.isfinite(value)]
         if bad:
-            names, number = " and ".join(bad), epoch.number or "?"
+            names, number = " and ".join(bad), "?" if epoch.number is None else epoch.number
             yield Finding("not_finite", f"{names} of epoch {number} is not a finite number: the training diverged")
             return
 
@@ -140,8 +140,10 @@ def _loss_below_bound(log: Log) -> Iterator[Finding]:
 
 
 def _stuck(log: Log) -> Iterator[Finding]:
+    """Tell of a validation accuracy that never moves, far from perfect, and exact enough to move."""
     values = log.values("val_accuracy")
-    if len(values) >= _SOME_EPOCHS and len(set(values)) == 1 and values[0] < _NEARLY_PERFECT:
+    is_still = len(values) > _SOME_EPOCHS and len(set(values)) == 1 and len(set(log.values("val_loss"))) > 1
+    if is_still and values[0] < _GOOD and values[0].decimals > 2:
         yield Finding(
             "accuracy_stuck",
             f"val_accuracy is {number_text(values[0])} in all {len(values)} epochs: so looks a network that predicts "
@@ -150,7 +152,8 @@ def _stuck(log: Log) -> Iterator[Finding]:
 
 
 def _far_above(log: Log) -> Iterator[Finding]:
-    pairs = list(zip(log.values("accuracy"), log.values("val_accuracy"), strict=False))
+    both = [epoch.figures for epoch in log.epochs if {"accuracy", "val_accuracy"} <= epoch.figures.keys()]
+    pairs = [(figures["accuracy"], figures["val_accuracy"]) for figures in both]
     apart = [held_out - train for train, held_out in pairs]
     if len(pairs) >= _SOME_EPOCHS and min(apart) >= _FAR_ABOVE:
         yield Finding(
@@ -202,7 +205,7 @@ def _repeated(pieces: Sequence[Piece]) -> Iterator[Remark]:
 
 def _watched(lines: Sequence[str]) -> Iterator[Remark]:
     for index, line in enumerate(lines):
-        if _TEST_WATCHED.search(line):
+        if "validation_data" in line and _TEST_WATCHED.match(" ".join(lines[index : index + 2])):
             message = (
                 "the test images are given as validation_data: what was chosen by them, the best epoch or setting, has "
                 "a higher accuracy on them than on new images"
@@ -221,7 +224,7 @@ def _alone(result: Result) -> Iterator[Finding]:
 
 def _no_better_than_majority(report: ClassReport, accuracy: Printed | None) -> Iterator[Finding]:
     supports = [row.support for row in report.classes.values()]
-    if accuracy is None or not report.n or not all(supports):
+    if accuracy is None or not report.n or not all(supports) or report.is_partial or not 0 <= accuracy <= 1:
         return
     majority = max(filter(None, supports)) / report.n
     low, _ = accuracy_interval(math.floor(share(accuracy).high * report.n), report.n)
@@ -235,15 +238,15 @@ def _no_better_than_majority(report: ClassReport, accuracy: Printed | None) -> I
 
 def _evaluated_apart(result: Result) -> Iterator[Finding]:
     """Hold the accuracy of a report against what was printed beside it of the same evaluation."""
-    for figure in result.evaluated:
-        if result.is_other(figure.value, _SURE):
-            assert result.accuracy is not None
-            yield Finding(
-                "accuracies_disagree",
-                f"the {result.source} has an accuracy of {number_text(result.accuracy)}, line {figure.first_line} one "
-                f"of {number_text(figure.value)}{_SHUFFLED}",
-            )
-            return
+    if not result.evaluated or not all(result.is_other(figure.value, _SURE) for figure in result.evaluated):
+        return  # one that fits is enough: the others may be of another part
+    assert result.accuracy is not None
+    texts = " or ".join(dict.fromkeys(number_text(figure.value) for figure in result.evaluated))
+    yield Finding(
+        "accuracies_disagree",
+        f"the {result.source} has an accuracy of {number_text(result.accuracy)}, the evaluation beside it one of "
+        f"{texts}{_SHUFFLED}",
+    )
 
 
 def _logged_apart(result: Result) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from imgcls.evaluation.rounding import Printed
-from imgcls.pasted.lines import cells, printed
+from imgcls.pasted.lines import cells, printed, separator, whole
 from imgcls.pasted.pieces import ClassReport
 from imgcls.spec.reported import PublishedClass
 
@@ -18,15 +18,21 @@ _COLUMNS = {
     "support": "support",
 }  # fmt: skip
 _AVERAGES = {
-    "accuracy": "accuracy", "macro avg": "macro", "weighted avg": "weighted", "avg / total": "weighted",
-    "micro avg": "micro", "samples avg": "samples",
+    "accuracy": "accuracy", "macro avg": "macro", "macro": "macro", "weighted avg": "weighted", "weighted": "weighted",
+    "avg / total": "weighted", "micro avg": "partial", "samples avg": "partial", "avg": "other", "overall": "other",
+    "total": "other", "mean": "other",
 }  # fmt: skip
+_OTHER_TABLES = frozenset(  # that have precision and recall in their header, and no class a row
+    ("algorithm", "approach", "classifier", "dataset", "epoch", "experiment", "fold", "method", "model", "network",
+     "run", "threshold")
+)  # fmt: skip
 _MAX_TITLE = 80
 
 
 class _Header(NamedTuple):
     groups: int  # reports side by side
     columns: tuple[str, ...]
+    parted: str  # by what its cells are
 
 
 class _Row(NamedTuple):
@@ -52,30 +58,34 @@ def read_class_reports(lines: Sequence[str]) -> tuple[list[ClassReport], set[int
 
 def _header(line: str) -> _Header | None:
     found = [cell.lower() for cell in cells(re.sub(r"(?i)\bf1[ -]score", "f1-score", line))]
+    if found and found[0] in _OTHER_TABLES:
+        return None
     columns = [_COLUMNS[cell] for cell in found if cell in _COLUMNS]
     groups = columns.count("precision")
     if not groups or len(found) - len(columns) > groups or len(columns) % groups:
         return None
     one = tuple(columns[: len(columns) // groups])
-    return _Header(groups, one) if columns == [*one] * groups and {"precision", "recall"} <= set(one) else None
+    if columns != [*one] * groups or not {"precision", "recall"} <= set(one):
+        return None
+    return _Header(groups, one, separator(line))
 
 
 def _rows(lines: Sequence[str], start: int, header: _Header) -> tuple[int, list[list[_Row]]]:
     """Return the last line of the reports below a header, and the rows of each."""
     rows: list[list[_Row]] = [[] for _ in range(header.groups)]
     last = start
+    is_ended = False  # behind the averages nothing but another average follows
     for index in range(start + 1, len(lines)):
-        found = cells(lines[index])
+        found = cells(lines[index], header.parted)
         if not found:
             continue
         parsed = _side_by_side(found, header)
-        if parsed is None:
+        if parsed is None or (is_ended and not _kind(parsed[0])):
             break
         for group, row in zip(rows, parsed, strict=True):
             group.append(row)
         last = index
-        if _AVERAGES.get(parsed[0].name.lower()) == "weighted":
-            break
+        is_ended = is_ended or _kind(parsed[0]) == "weighted"
     return last, rows
 
 
@@ -93,33 +103,44 @@ def _row(found: list[str], columns: tuple[str, ...]) -> _Row | None:
         numbers.insert(0, value)
         found = found[:-1]
     name = " ".join(found)
-    if _AVERAGES.get(name.lower()) == "accuracy":
+    if name.lower() == "accuracy":
         return _Row(name, {}, numbers)
     if not name or len(numbers) != len(columns):
         return None
     return _Row(name, dict(zip(columns, numbers, strict=True)), numbers)
 
 
+def _kind(row: _Row) -> str:
+    """Return which average a row is; an empty string of a class."""
+    return _AVERAGES.get(row.name.lower().replace("_", " ").replace("average", "avg"), "")
+
+
 def _report(rows: Sequence[_Row], title: str, first_line: int, last_line: int) -> ClassReport:
-    classes = {row.name: _published(row.values) for row in rows if row.name.lower() not in _AVERAGES}
+    classes = {row.name: _published(row.values) for row in rows if not _kind(row)}
     figures: dict[str, Printed] = {}
     totals = [0]
     for row in rows:
-        kind = _AVERAGES.get(row.name.lower(), "")
-        figures |= _averages(kind, row)
-        if kind and row.numbers and row.numbers[-1] > 1:
-            totals.append(int(row.numbers[-1]))
+        figures |= _averages(_kind(row), row)
+        if _kind(row) and row.numbers and row.numbers[-1] > 1:
+            totals.append(whole(f"{row.numbers[-1]:.0f}") or 0)
+    kinds = {_kind(row) for row in rows}
     supports = [row.support for row in classes.values()]
     n = max(totals) or (sum(filter(None, supports)) if None not in supports else 0)
     return ClassReport(
-        first_line=first_line, last_line=last_line, title=title, classes=classes, figures=figures, n=n or None
+        first_line=first_line,
+        last_line=last_line,
+        title=title,
+        classes=classes,
+        figures=figures,
+        n=n or None,
+        is_partial="partial" in kinds and "accuracy" not in kinds,
     )
 
 
 def _published(values: dict[str, Printed]) -> PublishedClass:
     shares: dict[str, Any] = {key: value for key, value in values.items() if key != "support"}
     support = values.get("support")
-    return PublishedClass.model_construct(**shares, support=None if support is None else int(support))
+    return PublishedClass.model_construct(**shares, support=None if support is None else whole(f"{support:.0f}"))
 
 
 def _averages(kind: str, row: _Row) -> dict[str, Printed]:

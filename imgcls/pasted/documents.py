@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imgcls.evaluation.rounding import Printed
-from imgcls.pasted.lines import printed
+from imgcls.evaluation.rounding import NO_LIMIT, Printed
+from imgcls.pasted.lines import printed, whole
+from imgcls.pasted.logs import as_shares, is_metric, metric_name
 from imgcls.pasted.pieces import ClassReport, Epoch, Log, Matrix, Piece
 from imgcls.spec.reported import FIGURES, PublishedClass
 
 __all__ = ["notebook_cells", "parsed", "read_document"]
 
 _SHARES = ("precision", "recall", "f1", "f1-score", "f1_score")
-_LOGGED = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def parsed(text: str) -> Mapping[str, Any] | None:
@@ -27,7 +27,7 @@ def parsed(text: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         try:
             value = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
             return None
     return value if isinstance(value, dict) else None
 
@@ -57,7 +57,8 @@ def _joined(text: Any) -> str:
 
 def read_document(value: Mapping[str, Any], last_line: int) -> list[Piece]:
     """Return the results that a mapping holds: a ``metrics.json``, scikit-learn's report as a dict, Keras' history."""
-    history = {str(key): each for key, each in value.items() if isinstance(each, list) and str(key) in _LOGGED}
+    lists = {str(key): each for key, each in value.items() if isinstance(each, list)}
+    history = {metric_name(key): each for key, each in lists.items() if is_metric(key)}
     if "loss" in history:
         return [_log(history, last_line)]
     per_class = value["per_class"] if isinstance(value.get("per_class"), dict) else value
@@ -77,24 +78,22 @@ def read_document(value: Mapping[str, Any], last_line: int) -> list[Piece]:
 
 
 def _log(history: Mapping[str, list[Any]], last_line: int) -> Log:
-    rows = zip(*history.values(), strict=False)
-    epochs = [
-        Epoch(number, {name: value for name, each in zip(history, row, strict=True) if (value := _number(each))})
-        for number, row in enumerate(rows, 1)
-    ]
-    return Log(first_line=1, last_line=last_line, epochs=tuple(epochs))
+    epochs = []
+    for number, row in enumerate(zip(*history.values(), strict=False), 1):
+        figures = {name: _number(each) for name, each in zip(history, row, strict=True)}
+        epochs.append(Epoch(number, {name: value for name, value in figures.items() if value is not None}))
+    return Log(first_line=1, last_line=last_line, epochs=as_shares(epochs))
 
 
 def _class(row: Mapping[str, Any]) -> PublishedClass | None:
     shares = {key[:2]: value for key in _SHARES if (value := _number(row.get(key))) is not None}
     if "pr" not in shares or "re" not in shares:
         return None
-    support = _number(row.get("support"))
     return PublishedClass.model_construct(
         precision=shares["pr"],
         recall=shares["re"],
         f1=shares.get("f1"),
-        support=None if support is None else int(support),
+        support=whole(str(row.get("support"))),
     )
 
 
@@ -110,14 +109,14 @@ def _figures(value: Mapping[str, Any]) -> dict[str, Printed]:
 
 def _count(value: Mapping[str, Any]) -> int | None:
     average = value.get("macro avg")
-    count = _number(value.get("n")) or _number(average.get("support") if isinstance(average, dict) else None)
-    return int(count) if count else None
+    of_average = average.get("support") if isinstance(average, dict) else None
+    return whole(str(value.get("n"))) or whole(str(of_average)) or None
 
 
 def _counts(rows: Any) -> tuple[tuple[int, ...], ...]:
     if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(rows) for row in rows):
         return ()
-    is_counts = all(isinstance(count, int) and count >= 0 for row in rows for count in row)
+    is_counts = all(type(count) is int and 0 <= count < NO_LIMIT for row in rows for count in row)
     return tuple(map(tuple, rows)) if is_counts and len(rows) > 1 else ()
 
 

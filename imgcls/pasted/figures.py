@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imgcls.evaluation.rounding import Printed
-from imgcls.pasted.lines import NUMBER, cells, printed
+from imgcls.pasted.lines import NUMBER, cells, in_percent, printed
 from imgcls.pasted.pieces import Repeats, SingleFigure
 from imgcls.spec.reported import FigureSpec
 
@@ -20,14 +20,14 @@ _NAMES = {
     "top-5 accuracy": "top5_accuracy",
 }  # fmt: skip
 _PARTS = ("test", "validation", "val", "train", "training", "eval", "evaluation")
+_FILLERS = ("best", "final", "model", "network", "on", "overall", "set", "the", "total")  # they name nothing else
 _WORDS = "|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True))
 _FIGURE = re.compile(
     rf"(?P<before>[^:=,]*?)\b(?P<name>{_WORDS})\s*[:=]\s*(?P<value>{NUMBER})(?=\s*(?:$|[,;|]))", re.IGNORECASE
 )
 _COUNTS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _RUNS = re.compile(
-    rf"\b(\d+|{'|'.join(_COUNTS)})\s+(?:times|runs|repeats|repetitions|seeds|trainings)\b|\bn\s*=\s*(\d+)",
-    re.IGNORECASE,
+    rf"\b([2-9]|[1-9]\d|{'|'.join(_COUNTS)})\s+(?:times|runs|repeats|repetitions|seeds|trainings)\b", re.IGNORECASE
 )
 _MAX_LINE = 300  # longer is no line of a figure
 _CAPTION_LINES = 6  # around a table, that may say of how many runs it is
@@ -51,8 +51,10 @@ def _figures(number: int, line: str) -> Iterator[SingleFigure]:
         value, part = printed(match["value"]), next((word for word in before if word in _PARTS), "")
         if len(before) > 5 or value is None:
             return
-        label = " ".join(word for word in before if word not in _PARTS) or label
+        label = " ".join(word for word in before if word not in (*_PARTS, *_FILLERS)) or label
         name = _NAMES[match["name"].lower()]
+        if name != "loss" and 1 < value <= 100:
+            value = in_percent(value)
         yield SingleFigure(first_line=number, last_line=number, name=name, value=value, part=part, label=label)
         position = match.end() + len(re.match(r"[\s,;|]*", line[match.end() :])[0])  # type: ignore[index]
 
@@ -69,7 +71,9 @@ def read_repeats(lines: Sequence[str], runs: int | None) -> tuple[list[Repeats],
         header = [_column(cell) for cell in _wide_cells(line)]
         if "mean" not in header or "sd" not in header:
             continue
-        figure = "loss" if "loss" in line.lower() else "macro_f1" if "f1" in line.lower() else "accuracy"
+        figure = _tabulated(lines, index)
+        if not figure:
+            continue
         last = index
         for below in range(index + 1, len(lines)):
             row = _wide_cells(lines[below])
@@ -87,6 +91,18 @@ def read_repeats(lines: Sequence[str], runs: int | None) -> tuple[list[Repeats],
         if last > index:
             taken |= set(range(index, last + 1))
     return repeats, taken
+
+
+def _tabulated(lines: Sequence[str], index: int) -> str:
+    """Return of what the means of a table are, as its header or the lines above say; an empty string of others."""
+    for text in (lines[index], " ".join(lines[max(0, index - _CAPTION_LINES) : index])):
+        found = next((figure for word, figure in _TABULATED.items() if re.search(rf"\b{word}\b", text.lower())), "")
+        if found:
+            return found
+    return ""
+
+
+_TABULATED = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "macro_f1"}
 
 
 def _wide_cells(line: str) -> list[str]:
@@ -114,13 +130,13 @@ def _spread(header: Sequence[str], row: Sequence[str], figure: str) -> tuple[Fig
     known: dict[str, Any] = {column: value for column, value in values.items() if value is not None}
     epochs = known.pop("epochs", None)
     if figure != "loss" and 1 < known["mean"] <= 100:  # percent
-        known = {column: Printed(value / 100, value.decimals + 2) for column, value in known.items()}
+        known = {column: in_percent(value) for column, value in known.items()}
     return FigureSpec.model_construct(**known), epochs
 
 
 def _runs(lines: Sequence[str]) -> int | None:
     for line in lines:
         if match := _RUNS.search(line):
-            word = (match[1] or match[2]).lower()
+            word = match[1].lower()
             return int(word) if word.isdecimal() else _COUNTS.index(word) + 2
     return None

@@ -40,12 +40,17 @@ class Log(Piece):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassReport(Piece):
-    """Precision, recall, F1 and support of each class, and the averages by the names of ``ReportedSpec``."""
+    """Precision, recall, F1 and support of each class, and the averages by the names of ``ReportedSpec``.
+
+    Attributes:
+        is_partial: of some of the classes only, or of images with several labels: no accuracy follows from it.
+    """
 
     title: str = ""
     classes: Mapping[str, PublishedClass]
     figures: Mapping[str, Printed] = field(default_factory=dict)
     n: int | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,9 +49,9 @@ def test_what_a_step_holds_is_counted():
     spec = spec_of(architecture=layers, batch=10, precision="float32")
     network = build_network(spec, (SIZE, SIZE, 3), 4, None)
     values = SIZE * SIZE * 4 + SIZE * SIZE + 5 + 4  # convolution, pooling, dense, output
-    assert needed_bytes(spec, network) == 4 * 3 * network.count_params() + 4 * 10 * values
+    assert needed_bytes(spec, network) == 4 * 2 * network.count_params() + 4 * 10 * values
     half = spec.model_copy(update={"precision": "bfloat16"})
-    assert needed_bytes(half, network) == 4 * 3 * network.count_params() + 2 * 10 * values
+    assert needed_bytes(half, network) == 4 * 2 * network.count_params() + 2 * 10 * values
 
 
 def test_frozen_layers_hold_no_activations():

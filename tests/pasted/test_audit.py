@@ -138,7 +138,8 @@ def test_matrices_of_numpy_and_python_are_read(write):
 def test_a_matrix_that_numpy_cut_is_told():
     with np.printoptions(threshold=10):
         text = str(np.eye(30, dtype=int))
-    assert codes(text) == ["matrix_cut"]
+    assert codes(f"Confusion matrix:\n{text}") == ["matrix_cut"]
+    assert codes(f"x_train =\n{text}") == []  # images and labels are cut too
 
 
 def test_a_table_of_counts_is_a_matrix_under_its_names_only():
@@ -260,6 +261,136 @@ def test_an_f1_score_may_be_any_average():
     assert set(codes(f"{text}F1 Score: 0.9712")) == {"reported_impossible"}
 
 
+def report_of(matrix, names=None):
+    return results(matrix, names).split("[[")[0]
+
+
+SOUND = [[80, 20], [9, 91]]  # 200 images, accuracy .855
+WORSE = [[70, 30], [36, 64]]  # .67
+
+
+def test_accuracies_in_percent_are_shares():
+    assert codes(f"Test accuracy: 85.5\n{report_of(SOUND)}") == []
+    assert codes(f"{report_of(SOUND)}\nAccuracy: 85.5") == []
+    lines = [
+        f"Epoch {epoch}/4, Train Loss: 0.5, Train Acc: {70 + epoch}.10, Val Loss: 0.8, Val Acc: {81 + epoch}.5"
+        for epoch in range(1, 5)
+    ]
+    audit = audit_text("\n".join([*lines, report_of(SOUND)]))
+    assert audit.remarks == ()
+    assert audit.pieces[0].values("accuracy")[0] == pytest.approx(0.711)
+
+
+def test_an_epoch_that_a_callback_makes_keras_print_twice_is_one():
+    lines = []
+    for epoch in range(1, 6):
+        figures = f"loss: {1 / epoch:.4f} - accuracy: 0.{50 + epoch}00"
+        lines += [
+            f"Epoch {epoch}/5", f"391/391 [====] - ETA: 0s - {figures}", f"Epoch {epoch}: val_loss improved to 0.5",
+            f"391/391 [====] - 9s 23ms/step - {figures} - val_loss: {1 / epoch:.4f} - val_accuracy: 0.{50 + epoch}00",
+        ]  # fmt: skip
+    (log,) = audit_text("\n".join(lines)).pieces
+    assert (len(log.epochs), len(log.values("val_loss"))) == (5, 5)
+
+
+def test_lines_of_train_and_val_are_one_epoch_and_may_count_from_0():
+    lines = [
+        line
+        for epoch in range(5)
+        for line in (f"Epoch {epoch}/4", "-" * 10, f"train Loss: 0.{9 - epoch} Acc: 0.6{epoch}",
+                     f"val Loss: 0.{8 - epoch} Acc: 0.7{epoch}")
+    ]  # fmt: skip
+    (log,) = audit_text("\n".join(lines)).pieces
+    assert [epoch.number for epoch in log.epochs] == [0, 1, 2, 3, 4]
+    assert log.values("val_accuracy") == [0.7, 0.71, 0.72, 0.73, 0.74]
+
+
+@pytest.mark.parametrize("name", ["cat, grey", "R & B", "a|b", "x; y"])
+def test_names_may_have_what_parts_the_cells_of_other_tables(name):
+    (report,) = audit_text(report_of(SOUND, [name, "dog"])).pieces
+    assert (list(report.classes), report.n) == ([name, "dog"], 200)
+
+
+@pytest.mark.parametrize("name", ["Macro Average", "macro_avg", "**Average**", "Overall", "Total", "mean"])
+def test_averages_of_any_name_are_no_classes(name):
+    figures = {"cat": "0.90 | 0.80 | 0.85 | 100", "dog": "0.82 | 0.91 | 0.86 | 100", name: "0.86 | 0.86 | 0.86 | 200"}
+    rows = ["| Class | Precision | Recall | F1 | Support |", "|--|--|--|--|--|"]
+    audit = audit_text("\n".join([*rows, *(f"| {row} | {text} |" for row, text in figures.items())]))
+    assert (list(audit.pieces[0].classes), audit.remarks) == (["cat", "dog"], ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| Model | Precision | Recall | F1 |\n| ResNet | 0.90 | 0.80 | 0.82 |\n",
+        "threshold  precision  recall\n0.5  0.9  0.3\n0.6  0.95  0.2\n",
+        "kernel = [[1, 1], [1, 1]]\nlayers = [[64, 64], [128, 128]]\n",
+        "[[1. 0. 0.]\n [0. 1. 0.]\n [0. 0. 1.]]\n",
+        "feature  count  mean  std  min  max\nheight  768  350.2  10.1  100  900\n",
+        "Model | mean ms | std\nsmall | 12.1 | 0.5\n",
+        "# model.fit(x, validation_data=(x_test, y_test))\nf(validation_data=test_size)\n",
+    ],
+)
+def test_what_is_no_result_is_left_alone(text):
+    assert codes(text) == []
+
+
+def test_an_accuracy_above_each_report_is_that_of_the_report_below():
+    first, second = report_of(SOUND), report_of(WORSE)
+    assert codes(f"Accuracy: 0.855\nReport:\n{first}\nAccuracy: 0.67\nReport:\n{second}") == []
+
+
+def test_a_matrix_of_another_part_is_not_held_against_the_report():
+    train = [[800, 200], [90, 910]]
+    assert codes(f"Train report\n{report_of(train)}\nTest confusion matrix\n{np.asarray(SOUND)}") == []
+    other = [[70, 30], [50, 100]]
+    assert codes(f"{report_of(SOUND)}\n{np.asarray(other)}\n{report_of(other)}") == []
+
+
+def test_of_images_with_several_labels_no_accuracy_follows():
+    report = report_of(SOUND).replace("    accuracy                           0.85       200", "")
+    lines = [line for line in report.splitlines() if "accuracy" not in line]
+    lines += [
+        "   micro avg       0.86      0.86      0.86       200",
+        " samples avg       0.80      0.80      0.78       200",
+    ]
+    assert codes("\n".join(lines) + "\nAccuracy: 0.35\nF1: 0.78\n") == []
+
+
+def test_one_evaluation_that_fits_is_enough():
+    text = "313/313 - 1s - accuracy: 0.8500 - loss: 0.5\n1875/1875 - 5s - accuracy: 0.9990 - loss: 0.1\n"
+    assert codes(text + report_of(SOUND)) == []
+
+
+@pytest.mark.parametrize("value", ["0.88", "0.9444"])
+def test_a_network_that_has_converged_is_not_stuck(value):
+    lines = [f"Epoch {epoch}/5\n9/9 - loss: 0.1 - accuracy: 0.97 - val_loss: 0.3{epoch} - val_accuracy: {value}"
+             for epoch in range(1, 6)]  # fmt: skip
+    assert "accuracy_stuck" not in codes("\n".join(lines))
+
+
+def test_the_sums_of_a_table_are_no_class():
+    rows = ["| | cat | dog | total |", "| cat | 80 | 20 | 100 |", "| dog | 9 | 91 | 100 |"]
+    (found,) = audit_text("\n".join(["Confusion matrix", *rows, "| total | 89 | 111 | 200 |"])).pieces
+    assert found.counts == ((80, 20), (9, 91))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Epoch" + " " * 4000 + "x", "1 " * 80_000, "{[1]: 2}", "{{1}, 2}", "Epoch " + "9" * 5000 + "/5\n",
+        "epoch,loss,accuracy\nnan,1,0.5\ninf,1,0.5\n", "![x](data:image/png;base64," + "A" * 200_000 + ",1)",
+        "precision recall f1-score support\na 0.5 0.5 0.5 nan\nb 0.5 0.5 0.5 inf\n",
+        '{"a": {"precision": 0.5, "recall": 0.5, "support": NaN}, "n": Infinity}', "[[1e300 5]\n [3 4]]",
+        "Confusion matrix\n[[9999999999999999999999 5]\n [3 4]]", "mean acc  sd  max\na  0.5  0.1  0.6\nn = 0\n",
+        "Accuracy: " + "9" * 4999, '{"loss": [0.0, 0.0], "val_acc": [true, 1e400]}',
+    ],
+    ids=str,
+)  # fmt: skip
+def test_figures_beyond_all_bounds_are_no_figures(text):
+    audit_text(text)
+
+
 TABLE = """The models were run 5 times.
 
 model\tmean acc\tstd dev acc\tmin acc\tmax acc\tmean n of epochs
@@ -283,7 +414,7 @@ def test_of_how_many_runs_means_are_can_be_given():
 
 
 def test_percentages_are_shares():
-    text = "model\tmean\tsd\tmin\tmax\na\t65.3%\t1.0%\t63.4%\t68.6%\n"
+    text = "model\tmean acc\tsd\tmin\tmax\na\t65.3%\t1.0%\t63.4%\t68.6%\n"
     assert codes(text, repeats=5) == ["reported_impossible"]
     assert codes(text.replace("%", ""), repeats=5) == ["reported_impossible"]
 
