@@ -48,6 +48,8 @@ LOG = "train.log"
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
 
+MAX_DEPTH = 100  # of what is nested in a spec
+
 TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
 
 STATES = ("running", "completed", "failed", "interrupted")
@@ -192,8 +194,7 @@ class Run:
         """Every value that was in force, as plain mappings."""
         path = self._existing(RESOLVED)
         try:
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
-            return dict(yaml.load(path.read_text(encoding="utf-8"), loader))  # noqa: S506 - both are safe
+            return dict(_load_yaml(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
 
@@ -263,6 +264,21 @@ class Run:
         if state == "completed":
             return f"{self.folder} has no {file}, though the run is marked completed"
         return f"{self.folder} has no {file}: the run is {state}"
+
+
+def _load_yaml(text: str) -> Any:
+    """Read plain YAML; the fast loader, where it is built in, would crash the process on what is nested too deeply.
+
+    Raises:
+        yaml.YAMLError, ValueError: it is none, or nested too deeply.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+    depth = 0
+    for event in yaml.parse(text, loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+    return yaml.load(text, loader)  # noqa: S506 - both are safe
 
 
 def repeat_name(number: int) -> str:

@@ -282,3 +282,11 @@ def test_history_and_predictions_are_tables_of_numbers_and_exact_names(tmp_path)
     assert run.history["val_loss"].isna().tolist() == [True, False]
     assert run.predictions["true"].tolist() == ["NA"]
     assert run.predictions["001"].tolist() == [0.75]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])
+def test_settings_that_are_nested_without_end_are_damage_and_no_crash(tmp_path, text):
+    run = create_run(tmp_path, "one")
+    run.path(runs.RESOLVED).write_text(text)
+    with pytest.raises(DataError, match="damaged"):
+        _ = run.settings
