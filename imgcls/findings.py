@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ADVICE", "Finding"]
+__all__ = ["ADVICE", "Finding", "remark_text"]
 
 _RIGHT = "see whether pixels and labels are right (imgcls data)"
 _UNEQUAL = "imbalance: class_weights or oversample"
@@ -102,4 +103,9 @@ class Finding:
     @property
     def text(self) -> str:
         """Message and advice, as a line."""
-        return f"{self.message}; {self.advice}" if self.advice else self.message
+        return remark_text(self.record())
+
+
+def remark_text(record: Mapping[str, Any]) -> str:
+    """Return message and advice of what ``Finding.record`` gave, as a line; older records have no advice."""
+    return "; ".join(filter(None, (record["message"], record.get("advice"))))

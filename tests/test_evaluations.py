@@ -47,6 +47,12 @@ def test_choosing_the_best_of_many_is_pointed_out_with_what_it_is_worth(tmp_path
     assert "up to 10.2 points better" in note  # 1.18 standard errors of 20 of 30
 
 
+def test_it_is_said_once_of_runs_with_other_accuracies(tmp_path):
+    many = [measured(make_run(tmp_path, f"run{right}", right=right, wrong=30 - right)) for right in range(20, 26)]
+    (note,) = told(many)
+    assert "of 6 experiments" in note
+
+
 def test_other_images_and_parts_are_not_counted(tmp_path):
     measured(make_run(tmp_path, "other"), images="xyz", times=9)
     measured(make_run(tmp_path, "validation"), split="validation", times=9)

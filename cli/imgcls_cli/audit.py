@@ -69,7 +69,6 @@ def _text(file: Path) -> str:
 
 
 def _emit(audits: dict[str, TextAudit]) -> None:
-
     from imgcls.files import strict_json
     from imgcls_cli.console import emit
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls import runs
 from imgcls.errors import DataError
+from imgcls.findings import remark_text
 from imgcls.runs import DamagedError
 from imgcls.settings import plain_text
 from imgcls.wording import counted
@@ -174,8 +175,7 @@ def _print_reported(result: Mapping[str, Any], console: Console) -> None:
 
 def _print_warnings(result: Mapping[str, Any], console: Console) -> None:
     for warning in result.get("warnings") or ():
-        text = "; ".join(filter(None, (warning["message"], warning.get("advice"))))
-        print_line(console, "warning", text, "yellow")
+        print_line(console, "warning", remark_text(warning), "yellow")
 
 
 def summarize_run(run: Run) -> dict[str, Any]:

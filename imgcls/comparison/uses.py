@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import NormalDist
 
 from imgcls.comparison.sides import Side, what_there_is
@@ -29,26 +30,29 @@ def _uses(side: Side) -> int | None:
 
 
 def use_notes(sides: Sequence[Side]) -> list[str]:
-    """Say how many experiments were measured on these test images, and what choosing the best of them comes to."""
-    notes = []
+    """Say how many experiments were measured on these test images, and what choosing the best of them comes to.
+
+    Of sides that were measured on the same images, in one folder of runs, it is said once.
+    """
+    accuracies: dict[tuple[Path, str, int], list[float]] = {}
     for side in sides:
         digest, n, accuracy = (side.metrics.get(key) for key in ("images_sha256", "n", "accuracy"))
-        if not digest or not n or accuracy is None or side.metrics.get("split") != "test":
-            continue
-        rows = [
-            row
-            for row in evaluations_in(runs_dir_of(side.speaker))
-            if row["images_sha256"] == digest and row["split"] == "test"
-        ]
-        experiments = len({row["run"].partition("/")[0] for row in rows})
-        if experiments >= _MANY:
-            lead = 100 * expected_lead(accuracy, n, experiments)
-            notes.append(
-                f"these {n:,} test images have been measured {len(rows)} times, of {experiments} experiments: the best "
-                f"of so many that are equally good looks up to {lead:.1f} points better than it is; choose by "
-                "val_accuracy, and report the test accuracy of what was chosen"
-            )
-    return list(dict.fromkeys(notes))
+        if digest and n and accuracy is not None and side.metrics.get("split") == "test":
+            accuracies.setdefault((runs_dir_of(side.speaker), digest, n), []).append(accuracy)
+    return [note for key, found in accuracies.items() if (note := _use_note(*key, found))]
+
+
+def _use_note(runs_dir: Path, digest: str, n: int, accuracies: Sequence[float]) -> str:
+    rows = [row for row in evaluations_in(runs_dir) if row["images_sha256"] == digest and row["split"] == "test"]
+    experiments = len({row["run"].partition("/")[0] for row in rows})
+    if experiments < _MANY:
+        return ""
+    lead = 100 * max(expected_lead(accuracy, n, experiments) for accuracy in accuracies)
+    return (
+        f"these {n:,} test images have been measured {len(rows)} times, of {experiments} experiments: the best of so "
+        f"many that are equally good looks up to {lead:.1f} points better than it is; choose by val_accuracy, and "
+        "report the test accuracy of what was chosen"
+    )
 
 
 def expected_lead(accuracy: float, n: int, count: int) -> float:

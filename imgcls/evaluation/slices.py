@@ -55,7 +55,8 @@ def check_slices(
         sizes: (n, 2), height and width of each picture as it came.
     """
     right = np.asarray(labels == predicted)
-    return [*_weak_classes(labels, predicted, right, classes), *_weak_slices(labels, right, classes, paths, sizes)]
+    slices = [*_folders(labels, classes, paths), *_sizes(sizes)]
+    return [*_weak_classes(labels, predicted, right, classes), *_weak_slices(labels, right, slices)]
 
 
 def _weak_classes(
@@ -76,21 +77,11 @@ def _weak_classes(
         yield Finding("weak_class", f"recognised far less than the other classes: {some(weak, _SHOWN)}")
 
 
-def _weak_slices(
-    labels: NDArray[np.int32],
-    right: NDArray[np.bool_],
-    classes: Sequence[str],
-    paths: Sequence[str],
-    sizes: NDArray[np.uint32],
-) -> Iterator[Finding]:
-    slices = [
-        each
-        for each in (*_folders(labels, classes, paths), *_sizes(sizes))
-        if min(each.inside.sum(), (~each.inside).sum()) >= _LEAST
-    ]
-    for each in slices:
+def _weak_slices(labels: NDArray[np.int32], right: NDArray[np.bool_], slices: Sequence[_Slice]) -> Iterator[Finding]:
+    tested = [each for each in slices if min(each.inside.sum(), (~each.inside).sum()) >= _LEAST]
+    for each in tested:
         difference, p = mantel_haenszel(labels, each.inside, right)
-        if difference <= -_WORSE and p * len(slices) < _LEVEL:  # Bonferroni
+        if difference <= -_WORSE and p * len(tested) < _LEVEL:  # Bonferroni
             inside, outside = right[each.inside].mean(), right[~each.inside].mean()
             yield Finding(
                 "weak_slice",

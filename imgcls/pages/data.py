@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from imgcls.data import Dataset
 from imgcls.files import write_text
+from imgcls.findings import Finding
 from imgcls.pages.rendering import rendered, thumbnail
 
 __all__ = ["write_data_page"]
@@ -32,6 +34,7 @@ def write_data_page(path: Path, dataset: Dataset, source: str) -> None:
     height, width, channels = dataset.images.shape[1:]
     counts = {part: images.tolist() for part, images in dataset.counts.items()}
     totals = {part: sum(images) for part, images in counts.items()}
+    rows = {path: row for row, path in enumerate(dataset.paths)}
     write_text(
         path,
         rendered(
@@ -43,15 +46,14 @@ def write_data_page(path: Path, dataset: Dataset, source: str) -> None:
             classes=dataset.classes,
             counts=counts,
             totals=totals,
-            findings=[_finding(dataset, finding) for finding in dataset.findings],
+            findings=[_finding(dataset, finding, rows) for finding in dataset.findings],
             samples=_samples(dataset),
             samples_of=min(_CLASSES, len(dataset.classes)),
         ),
     )
 
 
-def _finding(dataset: Dataset, finding: Any) -> dict[str, Any]:
-    rows = {path: row for row, path in enumerate(dataset.paths)} if finding.images else {}
+def _finding(dataset: Dataset, finding: Finding, rows: Mapping[str, int]) -> dict[str, Any]:
     groups = [[_picture(dataset, rows[path]) for path in group] for group in finding.images[:_GROUPS]]
     return {
         "code": finding.code,

@@ -223,10 +223,12 @@ def _alone(result: Result) -> Iterator[Finding]:
 
 
 def _no_better_than_majority(report: ClassReport, accuracy: Printed | None) -> Iterator[Finding]:
-    supports = [row.support for row in report.classes.values()]
-    if accuracy is None or not report.n or not all(supports) or report.is_partial or not 0 <= accuracy <= 1:
+    supports = [support for support in report.supports if support]
+    if accuracy is None or not 0 <= accuracy <= 1 or not report.n or report.is_partial:
         return
-    majority = max(filter(None, supports)) / report.n
+    if not supports or len(supports) < len(report.supports):
+        return  # of which class there are most is not known
+    majority = max(supports) / report.n
     low, _ = accuracy_interval(math.floor(share(accuracy).high * report.n), report.n)
     if low <= majority:
         yield Finding(

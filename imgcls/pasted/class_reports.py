@@ -122,7 +122,7 @@ def _report(rows: Sequence[_Row], title: str, first_line: int, last_line: int) -
     for row in rows:
         figures |= _averages(_kind(row), row)
         if _kind(row) and row.numbers and row.numbers[-1] > 1:
-            totals.append(whole(f"{row.numbers[-1]:.0f}") or 0)
+            totals.append(_count(row.numbers[-1]) or 0)
     kinds = {_kind(row) for row in rows}
     supports = [row.support for row in classes.values()]
     n = max(totals) or (sum(filter(None, supports)) if None not in supports else 0)
@@ -139,8 +139,11 @@ def _report(rows: Sequence[_Row], title: str, first_line: int, last_line: int) -
 
 def _published(values: dict[str, Printed]) -> PublishedClass:
     shares: dict[str, Any] = {key: value for key, value in values.items() if key != "support"}
-    support = values.get("support")
-    return PublishedClass.model_construct(**shares, support=None if support is None else whole(f"{support:.0f}"))
+    return PublishedClass.model_construct(**shares, support=_count(values["support"]) if "support" in values else None)
+
+
+def _count(value: Printed) -> int | None:
+    return whole(f"{value:.0f}")
 
 
 def _averages(kind: str, row: _Row) -> dict[str, Printed]:

@@ -15,7 +15,7 @@ from imgcls.spec.reported import FIGURES, PublishedClass
 
 __all__ = ["notebook_cells", "parsed", "read_document"]
 
-_SHARES = ("precision", "recall", "f1", "f1-score", "f1_score")
+_F1 = ("f1", "f1-score", "f1_score")
 
 
 def parsed(text: str) -> Mapping[str, Any] | None:
@@ -73,7 +73,7 @@ def read_document(value: Mapping[str, Any], last_line: int) -> list[Piece]:
             ClassReport(first_line=1, last_line=last_line, classes=classes, figures=_figures(value), n=_count(value))
         )
     if counts := _counts(value.get("confusion_matrix")):
-        pieces.append(Matrix(first_line=1, last_line=last_line, counts=counts, names=list(classes)))
+        pieces.append(Matrix(first_line=1, last_line=last_line, counts=counts))
     return pieces
 
 
@@ -86,14 +86,12 @@ def _log(history: Mapping[str, list[Any]], last_line: int) -> Log:
 
 
 def _class(row: Mapping[str, Any]) -> PublishedClass | None:
-    shares = {key[:2]: value for key in _SHARES if (value := _number(row.get(key))) is not None}
-    if "pr" not in shares or "re" not in shares:
+    precision, recall = (_number(row.get(key)) for key in ("precision", "recall"))
+    if precision is None or recall is None:
         return None
+    f1 = next((row[key] for key in reversed(_F1) if _number(row.get(key)) is not None), None)
     return PublishedClass.model_construct(
-        precision=shares["pr"],
-        recall=shares["re"],
-        f1=shares.get("f1"),
-        support=whole(str(row.get("support"))),
+        precision=precision, recall=recall, f1=_number(f1), support=whole(str(row.get("support")))
     )
 
 

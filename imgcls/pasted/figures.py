@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imgcls.evaluation.rounding import Printed
-from imgcls.pasted.lines import NUMBER, cells, in_percent, printed
+from imgcls.pasted.lines import NUMBER, cells, in_percent, is_percent, printed, separator
 from imgcls.pasted.pieces import Repeats, SingleFigure
 from imgcls.spec.reported import FigureSpec
 
@@ -53,7 +53,7 @@ def _figures(number: int, line: str) -> Iterator[SingleFigure]:
             return
         label = " ".join(word for word in before if word not in (*_PARTS, *_FILLERS)) or label
         name = _NAMES[match["name"].lower()]
-        if name != "loss" and 1 < value <= 100:
+        if name != "loss" and is_percent(value):
             value = in_percent(value)
         yield SingleFigure(first_line=number, last_line=number, name=name, value=value, part=part, label=label)
         position = match.end() + len(re.match(r"[\s,;|]*", line[match.end() :])[0])  # type: ignore[index]
@@ -107,7 +107,7 @@ _TABULATED = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "
 
 def _wide_cells(line: str) -> list[str]:
     """Return the cells of a table in which spaces alone part words, not cells."""
-    return cells(line) if re.search(r"[\t|&,;]", line) else [cell for cell in re.split(r"\s{2,}", line.strip()) if cell]
+    return cells(line) if separator(line) else [cell for cell in re.split(r"\s{2,}", line.strip()) if cell]
 
 
 def _column(text: str) -> str:
@@ -129,7 +129,7 @@ def _spread(header: Sequence[str], row: Sequence[str], figure: str) -> tuple[Fig
         return None
     known: dict[str, Any] = {column: value for column, value in values.items() if value is not None}
     epochs = known.pop("epochs", None)
-    if figure != "loss" and 1 < known["mean"] <= 100:  # percent
+    if figure != "loss" and is_percent(known["mean"]):
         known = {column: in_percent(value) for column, value in known.items()}
     return FigureSpec.model_construct(**known), epochs
 

@@ -7,7 +7,7 @@ import re
 
 from imgcls.evaluation.rounding import NO_LIMIT, Printed
 
-__all__ = ["NUMBER", "cells", "clean_lines", "in_percent", "printed", "separator", "whole"]
+__all__ = ["NUMBER", "cells", "clean_lines", "in_percent", "is_percent", "printed", "separator", "whole"]
 
 NUMBER = r"[-+]?(?:0,\d+|(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)\b"
 """A number as people and programs print it: ``0.47``, ``.47``, ``0,47``, ``1,896``, ``47%``, ``1e-4``, ``nan``."""
@@ -17,7 +17,7 @@ _MAX_NUMBER = 40  # letters
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _SIGNS = str.maketrans("\u2013\u2014\u2212\xa0\u2009\u202f", "---   ", "\ufeff")  # dashes, minus, other spaces
 _NUMBER_ALONE = re.compile(NUMBER, re.IGNORECASE)
-_RULE = re.compile(r"[\s|:+=_-]*|\s*\\(top|mid|bottom|c?mid)rule.*|\s*\\hline\s*")  # between the rows of a table
+_RULE = re.compile(r"[\s|:+=_-]*|\s*\\(top|c?mid|bottom)rule.*|\s*\\hline\s*")  # between the rows of a table
 
 
 def clean_lines(text: str) -> list[str]:
@@ -63,14 +63,19 @@ def printed(text: str) -> Printed | None:
     text = text.strip()
     if len(text) > _MAX_NUMBER or not _NUMBER_ALONE.fullmatch(text):
         return None
-    is_percent, text = text.endswith("%"), text.removesuffix("%")
+    has_sign, text = text.endswith("%"), text.removesuffix("%")
     text = text.replace(",", ".") if re.match(r"[-+]?0,", text) else text.replace(",", "")
     mantissa, _, exponent = text.lower().partition("e")
     value, is_word = float(text), text[-1] in "fFnN"
     if not is_word and not abs(value) < NO_LIMIT:
         return None
     digits = 0 if is_word else min(_MAX_NUMBER, max(0, len(mantissa.partition(".")[2]) - int(exponent or 0)))
-    return in_percent(Printed(value, digits)) if is_percent else Printed(value, digits)
+    return in_percent(Printed(value, digits)) if has_sign else Printed(value, digits)
+
+
+def is_percent(value: float) -> bool:
+    """Whether what should be a share can only be so many percent."""
+    return 1 < value <= 100
 
 
 def in_percent(value: Printed) -> Printed:

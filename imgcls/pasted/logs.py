@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from imgcls.evaluation.rounding import Printed
-from imgcls.pasted.lines import NUMBER, cells, in_percent, printed
+from imgcls.pasted.lines import NUMBER, cells, in_percent, is_percent, printed
 from imgcls.pasted.pieces import Epoch, Log, Piece, SingleFigure
 
 __all__ = ["as_shares", "is_metric", "metric_name", "read_logs"]
@@ -129,7 +129,7 @@ def is_metric(word: str) -> bool:
 def as_shares(epochs: Sequence[Epoch]) -> tuple[Epoch, ...]:
     """Return epochs with accuracies from 0 to 1, where they are in percent."""
     accuracies = [value for epoch in epochs for name, value in epoch.figures.items() if name.endswith("accuracy")]
-    if not any(1 < value <= 100 for value in accuracies):
+    if not any(map(is_percent, accuracies)):
         return tuple(epochs)
     return tuple(
         Epoch(

@@ -109,9 +109,7 @@ def _table(lines: Sequence[str], start: int, block: Sequence[tuple[str, list[int
     if not (is_headed or heading or is_all):
         return None
     first_line = start if is_headed and not has_numbers else start + 1
-    return Matrix(
-        first_line=first_line, last_line=start + len(block), counts=counts, names=tuple(names) if all(names) else ()
-    )
+    return Matrix(first_line=first_line, last_line=start + len(block), counts=counts)
 
 
 def _has_margins(counts: Sequence[Sequence[int]]) -> bool:

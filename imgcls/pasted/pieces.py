@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imgcls.evaluation.rounding import Printed
@@ -52,13 +52,17 @@ class ClassReport(Piece):
     n: int | None = None
     is_partial: bool = False
 
+    @property
+    def supports(self) -> list[int | None]:
+        """Images of each class; None where they are not told."""
+        return [row.support for row in self.classes.values()]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix(Piece):
     """A confusion matrix of counts, rows true; cut: what numpy prints of a large one, ``counts`` is then empty."""
 
     counts: tuple[tuple[int, ...], ...]
-    names: Sequence[str] = ()
     is_cut: bool = False
 
     @property

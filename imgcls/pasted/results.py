@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from imgcls.evaluation.plausibility import impossible
@@ -67,7 +68,7 @@ class Result:
         """Images of each class, where all are known."""
         if self.matrix is not None and self.matrix.counts:
             return [sum(row) for row in self.matrix.counts]
-        found = [row.support for row in self.report.classes.values()] if self.report is not None else []
+        found = self.report.supports if self.report is not None else []
         return [support for support in found if support is not None] if None not in found else []
 
     @property
@@ -155,7 +156,7 @@ def _evaluations(pieces: Sequence[Piece]) -> list[Result]:
             logs = [*logs, piece] if is_fresh else [piece]
             is_fresh = True
         elif isinstance(piece, ClassReport | Matrix):
-            behind = next((each for each in pieces[place + 1 :] if isinstance(each, ClassReport)), None)
+            behind = next((each for each in islice(pieces, place + 1, None) if isinstance(each, ClassReport)), None)
             if results and (joined := _joined(results[-1], piece, logs, behind)) is not None:
                 results[-1] = joined
             elif isinstance(piece, ClassReport):
@@ -180,8 +181,7 @@ def _joined(last: Result, piece: Piece, logs: Sequence[Log], behind: ClassReport
     if isinstance(piece, Matrix) and last.report is not None and last.matrix is None:
         return replace(last, matrix=piece) if _belongs(piece, last.report, behind) else None
     if isinstance(piece, ClassReport) and last.report is None and last.matrix is not None:
-        supports = [row.support for row in piece.classes.values()]
-        return replace(last, report=piece) if last.matrix.is_cut or supports == last.supports else None
+        return replace(last, report=piece) if last.matrix.is_cut or piece.supports == last.supports else None
     return None
 
 
@@ -191,10 +191,10 @@ def _belongs(matrix: Matrix, report: ClassReport, behind: ClassReport | None) ->
         return True
     if len(matrix.counts) != len(report.classes) or report.is_partial:
         return False
-    rows, own = [sum(row) for row in matrix.counts], [row.support for row in report.classes.values()]
-    if rows == own or None in own:
+    rows = [sum(row) for row in matrix.counts]
+    if rows == report.supports or None in report.supports:
         return True
-    is_anothers = behind is not None and [row.support for row in behind.classes.values()] == rows
+    is_anothers = behind is not None and behind.supports == rows
     return not is_anothers and matrix.first_line - report.last_line <= _ADJACENT and _similar(matrix.n, report.n)
 
 

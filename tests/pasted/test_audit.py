@@ -106,6 +106,12 @@ def test_a_report_alone_is_held_against_the_most_frequent_class():
     assert codes(report) == ["reported_not_better_than_majority"]
 
 
+def test_averages_alone_are_a_report_without_classes():
+    text = "precision recall f1-score support\naccuracy 0.40 100\nmacro avg 0.40 0.40 0.40 100\n"
+    (report,) = audit_text(text).pieces
+    assert (report.classes, report.n) == ({}, 100)
+
+
 def test_names_of_several_words_are_read_whole():
     (report, matrix, _) = audit_text(results([[9, 1, 0, 0], [2, 8, 0, 1], [0, 0, 7, 1], [0, 2, 0, 9]], NAMES)).pieces
     assert tuple(report.classes) == NAMES
