@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import DataError, nearest
-from imgcls.runs import SPEC, STATUS, TIME, Run, folder_name, repeat_name
+from imgcls.runs import SPEC, STATUS, SWEEP, TIME, Run, folder_name, repeat_name
 from imgcls.wording import counted, some
 
-__all__ = ["find_run", "full_name", "is_repeat", "list_runs", "refuse_repeats"]
+__all__ = ["find_run", "full_name", "is_repeat", "list_runs", "refuse_groups", "refuse_sweeps", "runs_dir_of"]
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
@@ -26,7 +27,7 @@ def list_runs(runs_dir: Path) -> list[Run]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / STATUS).is_file() or (folder / SPEC).is_file()
+    return any((folder / file).is_file() for file in (STATUS, SPEC, SWEEP))
 
 
 def _age(run: Run, taken: Collection[str]) -> tuple[str, int, int]:
@@ -48,8 +49,8 @@ def _numbered(name: str, taken: Collection[str]) -> tuple[str, int]:
 def find_run(reference: str, runs_dir: Path) -> Run:
     """Return the run that a path, a name, a unique prefix of a folder's or run's name, or ``latest`` means.
 
-    Of several runs with one name it is the newest. ``/repeat-2`` behind a name or prefix, or behind ``latest``, means
-    that repeat.
+    Of several runs with one name it is the newest. ``/repeat-2`` or ``/trial-07`` behind a name or prefix, or behind
+    ``latest``, means that repeat or trial.
 
     Raises:
         DataError: none or several fit; names them.
@@ -58,9 +59,9 @@ def find_run(reference: str, runs_dir: Path) -> Run:
         raise DataError("an empty name means no run; a path, a name, a unique prefix of one, or latest is accepted")
     if (folder := Path(reference)).is_dir() and _is_run(folder):
         return Run(folder)
-    name, _, repeat = reference.rstrip("/").rpartition("/")
-    if name and _repeat_number(repeat):
-        return _find_repeat(find_run(name, runs_dir), repeat)
+    name, _, part = reference.rstrip("/").rpartition("/")
+    if name and _part_number(part):
+        return _find_part(find_run(name, runs_dir), part)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[-1]
@@ -81,55 +82,80 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     raise DataError(f"no run {reference!r} in {runs_dir}{hint}")
 
 
-def _find_repeat(run: Run, name: str) -> Run:
+def _find_part(run: Run, name: str) -> Run:
     if _is_run(run.folder / name):
         return Run(run.folder / name)
-    if there := _repeats(run):
+    if there := _parts(run):
         raise DataError(f"{run.name} has no {name}; it has {some(there)}")
-    reason = "none has begun" if run.is_repeated else "it is no folder of repeats"
+    is_whole = run.is_repeated or run.is_sweep
+    reason = "none has begun" if is_whole else "it is no sweep and no folder of repeats"
     raise DataError(f"{run.name} has no {name}: {reason}")
 
 
-def _repeats(run: Run) -> list[str]:
-    """Return the names of the repeats that lie in a run's folder, in their order."""
-    found = [folder.name for folder in run.folder.iterdir() if _repeat_number(folder.name) and _is_run(folder)]
-    return sorted(found, key=_repeat_number)
+def _parts(run: Run) -> list[str]:
+    """Return the names of the repeats or trials that lie in a run's folder, in their order."""
+    found = [folder.name for folder in run.folder.iterdir() if _part_number(folder.name) and _is_run(folder)]
+    return sorted(found, key=_part_number)
 
 
-def _repeat_number(name: str) -> int:
-    """Return which repeat a folder of this name is, from 1; 0 where it is none."""
-    digits = "".join(filter(str.isdecimal, name))
-    return int(digits) if digits and name == repeat_name(int(digits)) else 0
+def _part_number(name: str) -> int:
+    """Return which repeat or trial a folder of this name is, from 1; 0 where it is none."""
+    part = re.fullmatch(r"(?:repeat|trial)-(\d+)", name)
+    return int(part[1]) if part else 0
 
 
 def full_name(run: Run) -> str:
-    """Return what a run is told from others by: its name, of a repeat behind that of the run it is a part of."""
-    return f"{_whole(run).name}/{run.name}" if is_repeat(run) else run.name
+    """Return what a run is told from others by: its name, of a repeat or trial behind that of what it is a part of."""
+    return f"{full_name(_whole(run))}/{run.name}" if _is_part(run) else run.name
+
+
+def runs_dir_of(run: Run) -> Path:
+    """Return the folder of runs that a run lies in, or what it is a part of."""
+    return runs_dir_of(_whole(run)) if _is_part(run) else run.folder.resolve().parent
 
 
 def is_repeat(run: Run) -> bool:
     """Whether a run is one of the repeats of another."""
-    return _repeat_number(run.name) > 0 and _is_run(_whole(run).folder)
+    return _is_part(run) and run.name == repeat_name(_part_number(run.name))
+
+
+def _is_part(run: Run) -> bool:
+    return _part_number(run.name) > 0 and _is_run(_whole(run).folder)
 
 
 def _whole(run: Run) -> Run:
     return Run(run.folder.resolve().parent)
 
 
-def refuse_repeats(run: Run) -> None:
-    """Raise where a folder of repeats is given and one network is needed.
+def refuse_groups(run: Run) -> None:
+    """Raise where a sweep or a folder of repeats is given and one network is needed.
 
     Raises:
-        DataError: it is such a folder; names its repeats.
+        DataError: it is such a folder; names what is in it.
     """
+    if run.is_sweep:
+        refuse_sweeps(run)
     if not run.is_repeated:
         return
-    there = _repeats(run)
-    count = len(there)
+    count = len(_parts(run))
     with suppress(DataError):  # damaged: then those that lie there
         count = run.repeats["repeats"]
-    hint = f"; name one: {run.folder / there[0]} (it has {some(there)})" if there else "; none has begun"
-    raise DataError(f"{run.folder} is a folder of {counted(count, 'repeat')}{hint}")
+    raise DataError(f"{run.folder} is a folder of {counted(count, 'repeat')}{_one_of(run)}")
+
+
+def refuse_sweeps(run: Run) -> None:
+    """Raise where a sweep is given and one experiment is needed.
+
+    Raises:
+        DataError: it is a sweep; names trials.
+    """
+    if run.is_sweep:
+        raise DataError(f"{run.folder} is a sweep of {counted(len(_parts(run)), 'trial')}{_one_of(run)}")
+
+
+def _one_of(run: Run) -> str:
+    there = _parts(run)
+    return f"; name one: {run.folder / there[0]} (it has {some(there)})" if there else "; none has begun"
 
 
 def _names(run: Run, taken: Collection[str]) -> tuple[str, str, str]:

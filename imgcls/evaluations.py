@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from imgcls.catalog import full_name, is_repeat
+from imgcls.catalog import full_name, runs_dir_of
 from imgcls.files import csv_text
 from imgcls.findings import Finding
 from imgcls.runs import EVALUATIONS, Run
 
-__all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation", "runs_dir_of"]
+__all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation"]
 
 COLUMNS = ("time", "run", "split", "images_sha256", "n", "accuracy")
 """What is known of an evaluation; ``run`` is as ``full_name`` gives it."""
@@ -60,12 +60,6 @@ def evaluations_in(folder: Path) -> list[dict[str, str]]:
         return []
     rows = csv.reader(io.StringIO(text.replace("\0", "")))
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS) and row[0] != COLUMNS[0]]
-
-
-def runs_dir_of(run: Run) -> Path:
-    """Return the folder that a run stands in among others; a repeat does so with the run it is a part of."""
-    folder = run.folder.resolve()
-    return folder.parent.parent if is_repeat(run) else folder.parent
 
 
 def _append(path: Path, row: Iterable[Any]) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.runs import Run
     from imgcls.spec import Spec
+    from imgcls.spec.sweep import SweepSpec
+    from imgcls.sweep.study import Trial
     from imgcls.training.state import EpochRow, Stage
 
 __all__ = ["Observer"]
@@ -70,6 +72,18 @@ class Observer:
 
     def epoch(self, row: EpochRow) -> None:
         """An epoch is done, its validation too."""
+
+    def sweeping(self, folder: Run, sweep: SweepSpec, jobs: int, finished: int) -> None:
+        """The trials of a sweep begin, so many at a time; so many of them are finished already."""
+
+    def trial_began(self, trial: Trial) -> None:
+        """A trial is handed to a worker."""
+
+    def trial_epoch(self, trial: Trial, epoch: int, accuracy: float | None) -> None:
+        """A trial has done an epoch; the accuracy is that on its validation images."""
+
+    def trial_ended(self, trial: Trial, best: Trial | None, finished: int) -> None:
+        """A trial is completed, pruned or failed; ``best`` is the best of those completed so far."""
 
     def evaluating(self, split: str, images: int) -> None:
         """Training is done; the held-out images are predicted."""

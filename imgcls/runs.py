@@ -26,7 +26,17 @@ from imgcls.wording import first_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DamagedError", "Run", "Status", "check_writable", "create_run", "folder_name", "repeat_name", "scratch_run"]
+__all__ = [
+    "DamagedError",
+    "Run",
+    "Status",
+    "check_writable",
+    "create_run",
+    "folder_name",
+    "repeat_name",
+    "scratch_run",
+    "trial_name",
+]
 
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
@@ -43,6 +53,11 @@ CURVES_PNG = "curves.png"
 MODEL = "model.keras"
 REPEATS_JSON = "repeats.json"  # only in the folder of repeats: what they have in common
 REPEATS_CSV = "repeats.csv"
+SWEEP = "sweep.yaml"  # from here on only in the folder of a sweep: as given
+SWEEP_RESOLVED = "sweep_resolved.yaml"  # every value that was in force, and the base; needs no other file
+SWEEP_JSON = "sweep.json"
+SWEEP_CSV = "sweep.csv"
+STUDY = "study.db"  # Optuna's
 STATUS = "status.json"
 LOG = "train.log"
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
@@ -77,6 +92,9 @@ REPEATS_KEYS: _Types = {
 REPEAT_KEYS: _Types = {  # a row of "runs"
     "folder": str, "state": str, "seed": (int, NOTHING), "message": (str, NOTHING),
     **dict.fromkeys(("accuracy", "macro_f1", "loss", "epochs_run", "seconds"), (*NUMBER, NOTHING)),
+}  # fmt: skip
+SWEEP_KEYS: _Types = {
+    "method": str, "objective": list, "planned": int, "states": dict, "n": int, "best": list, "verdict": list,
 }  # fmt: skip
 FIGURE_KEYS: _Types = dict.fromkeys(("mean", "sd", "min", "max"), (*NUMBER, NOTHING))  # a value of "summary"
 ENVIRONMENT_KEYS: _Types = {"device": (dict, NOTHING), "replicas": (int, NOTHING)}
@@ -171,6 +189,20 @@ class Run:
         if wrong := next(filter(None, checks), ""):
             raise DamagedError(f"{self.path(REPEATS_JSON)} is damaged: {wrong}")
         return record
+
+    @cached_property
+    def sweep(self) -> dict[str, Any]:
+        """What ``sweep.json`` holds: the best trials, what mattered, in words too.
+
+        Raises:
+            DataError: it is no sweep (DamagedError: or the file is damaged).
+        """
+        return self._json(SWEEP_JSON, SWEEP_KEYS)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it is the folder of a sweep: its trials are runs, and it has no result of its own."""
+        return self.path(SWEEP_RESOLVED).exists()
 
     @property
     def members(self) -> tuple[Run, ...]:
@@ -284,6 +316,11 @@ def _load_yaml(text: str) -> Any:
 def repeat_name(number: int) -> str:
     """Return the name of a repeat's folder within that of its group; ``number`` counts from 1."""
     return f"repeat-{number}"
+
+
+def trial_name(number: int, count: int) -> str:
+    """Return the name of a trial's folder within that of its sweep of ``count``; ``number`` counts from 1."""
+    return f"trial-{number:0{len(str(count))}}"
 
 
 def check_writable(runs_dir: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from run_folders import make_repeats, make_run
 
 from imgcls import runs
+from imgcls.catalog import runs_dir_of
 from imgcls.comparison import compare
 from imgcls.comparison.uses import expected_lead
-from imgcls.evaluations import COLUMNS, evaluations_in, images_digest, record_evaluation, runs_dir_of
+from imgcls.evaluations import COLUMNS, evaluations_in, images_digest, record_evaluation
 from imgcls.files import write_json
 from imgcls.runs import Run
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
-from imgcls_cli import audit, cache, compare, data, evaluate, list, model, schema, show, train, validate  # noqa: A004 - a command
+from imgcls_cli import audit, cache, compare, data, evaluate, list, model, schema, show, sweep, train, validate  # noqa: A004 - a command
 
 __all__ = ["COMMANDS", "app", "command", "main"]
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "model": model.model,
     "data": data.data,
     "audit": audit.audit,
+    "sweep": sweep.sweep,
     "schema": schema.schema,
     "cache": cache.cache,
 }

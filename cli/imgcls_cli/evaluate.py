@@ -34,14 +34,14 @@ def evaluate(
     _check(split, data)
     end_on_signals()
     with TerminalObserver(err, nothing_yet="no result") as observer:
-        from imgcls.catalog import find_run, refuse_repeats
+        from imgcls.catalog import find_run, refuse_groups
         from imgcls.experiment import evaluate as evaluate_run
         from imgcls.experiment import require_free
         from imgcls.files import strict_json
         from imgcls_cli.summary import print_result
 
         found = find_run(run, runs_dir)
-        refuse_repeats(found)
+        refuse_groups(found)
         if out_dir is not None:
             require_free(out_dir)
         evaluation = evaluate_run(found, split, data=data, cache_dir=cache_dir, observer=observer)

@@ -79,7 +79,7 @@ def _record(run: Run) -> dict[str, Any]:
     except (DataError, LookupError):
         record["state"] = "damaged"
         return record
-    for read in (_means,) if run.is_repeated else (_result, _seconds):
+    for read in (_trials,) if run.is_sweep else (_means,) if run.is_repeated else (_result, _seconds):
         try:
             record |= read(run)
         except (DataError, LookupError, TypeError):
@@ -120,6 +120,16 @@ def _means(run: Run) -> dict[str, Any]:
         "repeats": record["repeats"],
         "finished": finished(record),
     }
+
+
+def _trials(run: Run) -> dict[str, Any]:
+    """Return what is known of a sweep: how many trials there are, and how many of them have ended.
+
+    Its accuracies are of validation images, and stand in ``imgcls show``.
+    """
+    record = run.sweep
+    ended = sum(record["states"].get(state, 0) for state in ("completed", "pruned", "failed"))
+    return {"repeats": record["planned"], "finished": ended}
 
 
 def _seconds(run: Run) -> dict[str, Any]:

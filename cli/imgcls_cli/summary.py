@@ -33,9 +33,10 @@ VALIDATION = {"val_accuracy": "accuracy", "val_loss": "loss"}  # of history.csv 
 def print_summary(run: Run, console: Console) -> None:
     """Print a run: splits, device, time, result, warnings, files; of an unfinished one what there is.
 
-    Of a folder of repeats the result is a row a repeat, and what they have in common.
+    Of a folder of repeats the result is a row a repeat, and what they have in common; of a sweep its best trials.
     """
     from imgcls_cli.repeats import print_repeats
+    from imgcls_cli.sweep_summary import print_sweep
 
     summary = summarize_run(run)
     print_line(console, "run", summary["name"], "bold")
@@ -47,14 +48,16 @@ def print_summary(run: Run, console: Console) -> None:
     metrics, repeats = summary["metrics"], summary["repeats"]
     if summary["seconds"] is not None:
         print_line(console, "time", duration(summary["seconds"]) + _time_for(metrics, repeats))
-    if repeats:
+    if summary["sweep"]:
+        print_sweep(summary["sweep"], console)
+    elif repeats:
         print_repeats(repeats, console)
         _print_reported(repeats, console)
         _print_warnings(repeats, console)
     elif metrics:
         _print_training(metrics, summary["stages"], console)
         print_result(metrics, console)
-    elif not run.is_repeated:
+    elif not (run.is_repeated or run.is_sweep):
         print_line(console, "epochs", _progress(summary))
     for damage in summary["damaged"]:
         print_line(console, "warning", damage, "yellow")
@@ -181,9 +184,9 @@ def _print_warnings(result: Mapping[str, Any], console: Console) -> None:
 def summarize_run(run: Run) -> dict[str, Any]:
     """Return what ``show`` tells of a run, as plain values; what an unfinished run lacks is empty.
 
-    A file that is damaged counts as lacking; ``damaged`` says so. ``metrics`` is empty for a folder of repeats, and
-    ``repeats`` for every other run. ``stages`` are those of the metrics, each with the ``val_accuracy`` of its best
-    epoch; ``last_epoch`` is the last row of ``history.csv``.
+    A file that is damaged counts as lacking; ``damaged`` says so. ``metrics`` is empty for a folder of repeats or a
+    sweep, ``repeats`` and ``sweep`` for every other run. ``stages`` are those of the metrics, each with the
+    ``val_accuracy`` of its best epoch; ``last_epoch`` is the last row of ``history.csv``.
     """
     damaged: list[str] = []
 
@@ -219,6 +222,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "metrics": metrics,
         "stages": [stage | {"val_accuracy": _validation(history, stage)} for stage in metrics.get("stages") or ()],
         "repeats": repeats,
+        "sweep": read(lambda run: run.sweep, {}),
         "files": sorted(path.name for path in run.folder.iterdir() if not path.name.startswith(".")),
         "damaged": list(dict.fromkeys(damaged)),
     }

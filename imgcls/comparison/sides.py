@@ -8,7 +8,7 @@ from itertools import chain
 from statistics import fmean, stdev
 from typing import Any
 
-from imgcls.catalog import full_name, is_repeat
+from imgcls.catalog import full_name, is_repeat, refuse_sweeps
 from imgcls.comparison.repeats import finished
 from imgcls.errors import DataError
 from imgcls.runs import METRICS, DamagedError, Run
@@ -56,6 +56,7 @@ class Side:
 
 def read_side(run: Run) -> Side:
     """Read a run or a folder of repeats; what is damaged or not there is left out."""
+    refuse_sweeps(run)
     return _read_repeats(run) if run.is_repeated else _read_run(run)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import NormalDist
 
+from imgcls.catalog import runs_dir_of
 from imgcls.comparison.sides import Side, what_there_is
-from imgcls.evaluations import evaluations_in, runs_dir_of
+from imgcls.evaluations import evaluations_in
 from imgcls.runs import Run
 
 __all__ = ["expected_lead", "use_notes", "uses"]

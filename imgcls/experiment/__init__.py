@@ -3,7 +3,7 @@
 from imgcls.experiment.auditing import Audit, audit_data
 from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
-from imgcls.experiment.training import refuse_degenerate, train
+from imgcls.experiment.training import refuse_degenerate, train, train_into
 
 __all__ = [
     "Audit",
@@ -14,4 +14,5 @@ __all__ = [
     "refuse_degenerate",
     "require_free",
     "train",
+    "train_into",
 ]

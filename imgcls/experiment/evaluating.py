@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
-from imgcls.catalog import refuse_repeats
+from imgcls.catalog import refuse_groups
 from imgcls.data import Cache, Dataset, load_images
 from imgcls.errors import DataError, RunError, SpecError
 from imgcls.evaluations import record_evaluation
@@ -65,7 +65,7 @@ def evaluate(
         RunError: this process cannot use the backend that the run was trained with.
     """
     observer = observer or Observer()
-    refuse_repeats(run)
+    refuse_groups(run)
     stored, spec = run.metrics, _resolved(run)
     if overruled := backend.choose(spec.backend):
         observer.remarked([overruled])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcls.data import Dataset
+from imgcls.errors import DataError
 from imgcls.evaluation.plausibility import reported_remarks
 from imgcls.evaluations import images_digest
 from imgcls.findings import Finding
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["held_out_part", "measure", "predict_part", "remarks", "unchanged_classes"]
 
 
-def held_out_part(dataset: Dataset) -> str:
-    """Return the part that the result is measured on: test if there is one."""
-    return next(split for split in ("test", "validation", "train") if split in dataset.splits)
+def held_out_part(spec: Spec, dataset: Dataset) -> str:
+    """Return the part that the result is measured on: test if there is one, unless the spec leaves that shut.
+
+    Raises:
+        DataError: the spec wants the validation part, and there is none.
+    """
+    if spec.evaluate_on == "auto":
+        return next(split for split in ("test", "validation", "train") if split in dataset.splits)
+    if spec.evaluate_on not in dataset.splits:
+        there = ", ".join(dataset.splits)
+        raise DataError(f"evaluate_on: {spec.evaluate_on}: there is no such part; the data has {there}")
+    return spec.evaluate_on
 
 
 def predict_part(spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:
@@ -44,7 +54,7 @@ def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) 
     )
     rows = dataset.splits[split]
     paths = [dataset.paths[row] for row in rows]
-    found = [*_not_held_out(split), *remarks(spec, dataset), *check_result(metrics)]
+    found = [*_not_held_out(spec, split), *remarks(spec, dataset), *check_result(metrics)]
     if not DEGENERATE_CODES & {finding.code for finding in found}:  # else there is no part that is better than others
         labels, predicted = predictions.labels, predictions.predicted
         found += check_slices(labels, predicted, dataset.classes, paths, dataset.sizes[rows])
@@ -76,7 +86,7 @@ def unchanged_classes(spec: Spec, dataset: Dataset) -> list[Finding]:
     return [Finding("augmentation_changes_nothing", message)]
 
 
-def _not_held_out(split: str) -> list[Finding]:
-    if split in ("test", "data"):
+def _not_held_out(spec: Spec, split: str) -> list[Finding]:
+    if split in ("test", "data", spec.evaluate_on):
         return []
     return [Finding("not_held_out", f"measured on the {split} part, which the training used: too good to be true")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
     from imgcls.models import PixelStatistics
 
-__all__ = ["Built", "Prepared", "load_images_of", "prepare", "refuse_missing_weights"]
+__all__ = ["Built", "LoadImages", "Prepared", "load_images_of", "prepare", "refuse_missing_weights"]
+
+LoadImages = Callable[[Spec, Path, Cache, Observer], Dataset]
+"""What gives the images of a spec, whose paths are relative to a folder."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,13 @@ class Prepared:
         return Built(network, report.message if report else None, tuple(findings))
 
 
-def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock) -> Prepared:
+def prepare(
+    loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock, load: LoadImages | None = None
+) -> Prepared:
     """Read the images, start the device, and choose what is left open; of several workers, all of them together.
+
+    Args:
+        load: gives the images; by default ``load_images_of``.
 
     Raises:
         DataError, RunError: as ``load_dataset``, ``backend.start`` and ``backend.meeting`` do.
@@ -97,7 +106,7 @@ def prepare(loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer
     with backend.meeting(cluster) as workers:
         with clock("data"):
             cache = Cache(Path(cache_dir) if cache_dir else None)
-            dataset = load_images_of(loaded.spec.completed(), loaded.base, cache, observer)
+            dataset = (load or load_images_of)(loaded.spec.completed(), loaded.base, cache, observer)
         spec, reason = _in_force(loaded, dataset), ""
         with clock("start_up"):
             device = backend.start(spec.device, spec.backend)

@@ -99,7 +99,7 @@ def figure_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, flo
 def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write what the repeats have given so far."""
     finished = [Run(group.path(row["folder"])) for row in rows if row["state"] == "completed"]
-    split = held_out_part(prepared.dataset)
+    split = held_out_part(prepared.spec, prepared.dataset)
     record: dict[str, Any] = {
         "schema_version": 1,
         "repeats": len(rows),

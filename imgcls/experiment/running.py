@@ -61,7 +61,7 @@ def run_once(
         with clock("train"):
             result = _train(run, prepared, spec, network, observer)
         with clock("evaluate"):
-            split = held_out_part(dataset)
+            split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))
             predictions = _save_and_predict(run, spec, network, dataset, split)
         metrics = _metrics(spec, dataset, predictions, split, result, built)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from imgcls import backend
 from imgcls.errors import DegenerateError
 from imgcls.evaluation.plausibility import reported_remarks
-from imgcls.experiment.measuring import unchanged_classes
-from imgcls.experiment.preparing import prepare
+from imgcls.experiment.measuring import held_out_part, unchanged_classes
+from imgcls.experiment.preparing import LoadImages, prepare
 from imgcls.experiment.repeating import run_repeats
 from imgcls.experiment.running import run_once
 from imgcls.observer import Observer
 from imgcls.recording import Clock
 from imgcls.runs import Run, check_writable, create_run, scratch_run
-from imgcls.spec import load_spec
+from imgcls.spec import LoadedSpec, load_spec
 from imgcls.spec.remarks import spec_remarks
 
-__all__ = ["refuse_degenerate", "train"]
+__all__ = ["refuse_degenerate", "train", "train_into"]
 
 
 def train(
@@ -52,25 +52,42 @@ def train(
         RunError: the run failed, or some of its repeats did; the folder says so.
         DegenerateError: under ``strict``.
     """
-    observer = observer or Observer()
-    clock = Clock()
     loaded = load_spec(spec, overrides)
     if backend.find_cluster(loaded.spec.distribute).rank == 0:
         check_writable(Path(runs_dir))
+    run = train_into(lambda: create_run(Path(runs_dir), loaded.name), loaded, cache_dir, observer or Observer())
+    if strict:
+        refuse_degenerate(run)
+    return run
+
+
+def train_into(
+    make_run: Callable[[], Run],
+    loaded: LoadedSpec,
+    cache_dir: Path | str | None,
+    observer: Observer,
+    load: LoadImages | None = None,
+) -> Run:
+    """Run an experiment, as ``train``.
+
+    Args:
+        make_run: makes the run's folder, when nothing stands in the way of training.
+        load: gives the images; by default ``load_images_of``.
+    """
+    clock = Clock()
     observer.remarked([*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)])
     with backend.memory_is_told():
-        prepared = prepare(loaded, cache_dir, observer, clock)
+        prepared = prepare(loaded, cache_dir, observer, clock, load)
+        held_out_part(prepared.spec, prepared.dataset)  # before there is a folder: it may be none
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):
             first = [prepared.build(prepared.spec)]  # before there is a folder: it may not fit
         observer.remarked(first[0].findings)
-    run = create_run(Path(runs_dir), loaded.name) if prepared.distribution.rank == 0 else scratch_run()
+    run = make_run() if prepared.distribution.rank == 0 else scratch_run()
     if prepared.spec.repeats > 1:
         run_repeats(run, prepared, first, observer)
     else:
         run_once(run, prepared, prepared.spec, first.pop(), observer, clock)
-    if strict:
-        refuse_degenerate(run)
     return run
 
 

@@ -99,17 +99,17 @@ def _part(part: str | int) -> str:
     return shown(part)[1:-1] if isinstance(part, str) and len(part) > 60 else str(part)
 
 
-def explain(error: ValidationError, places: Places) -> list[Problem]:
-    """Return a problem for each thing that pydantic found."""
-    return [_problem(item, places) for item in error.errors()]
+def explain(error: ValidationError, places: Places, record: type[BaseModel] = Spec) -> list[Problem]:
+    """Return a problem for each thing that pydantic found wrong with what should be such a record."""
+    return [_problem(item, places, record) for item in error.errors()]
 
 
-def _problem(item: ErrorDetails, places: Places) -> Problem:
+def _problem(item: ErrorDetails, places: Places, record: type[BaseModel]) -> Problem:
     kind, context = item["type"], item.get("ctx", {})
     path = places.written(item["loc"], is_missing=kind == "missing")
     if kind == "extra_forbidden":
-        known = _known_keys(item["loc"])
-        if len(item["loc"]) == 1:
+        known = _known_keys(item["loc"], record)
+        if len(item["loc"]) == 1 and record is Spec:
             known = sorted([*known, EXTENDS])
         hint = nearest(str(path[-1]), known) or "; known are " + ", ".join(known)
         return places.problem(path, f"unknown key{hint}", at_key=True)
@@ -157,9 +157,9 @@ _ACCEPTED = {
 }
 
 
-def _known_keys(location: Sequence[str | int]) -> list[str]:
+def _known_keys(location: Sequence[str | int], record: type[BaseModel]) -> list[str]:
     """Return the keys accepted beside the unknown one at ``location``, by walking the records."""
-    candidates: list[Any] = [Spec]
+    candidates: list[Any] = [record]
     for part in location[:-1]:
         if isinstance(part, int) or part.startswith("<"):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from imgcls.spec.spec import Spec, not_yet
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import display, shown
 
-__all__ = ["LoadedSpec", "load_spec"]
+__all__ = ["NO_FILE", "LoadedSpec", "legal_name", "load_document", "load_spec", "plain"]
 
 NO_FILE = "spec"  # what messages call a spec that is a mapping
 
@@ -38,6 +38,7 @@ class LoadedSpec:
         origins: dotted key → ``line:column``, ``FILE line:column`` in a file that the spec extends, or ``-s``; what is
             not there is a default.
         overrides: dotted key → value: what ``-s`` set.
+        document: what it was read from, with all that it extends, without the overrides.
     """
 
     spec: Spec
@@ -46,11 +47,27 @@ class LoadedSpec:
     source: str
     origins: Mapping[str, str]
     overrides: Mapping[str, Any]
+    document: Document = field(repr=False)
 
     @property
     def name(self) -> str:
         """What a run of this spec is called: its name, else the file's as far as a name may have its characters."""
-        return self.spec.name or (_legal_name(Path(self.source).stem) if self.has_file else "run")
+        return self.spec.name or (legal_name(Path(self.source).stem) if self.has_file else "run")
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The spec as plain values, as given and with the overrides."""
+        return apply_overrides(self.document.value, self.overrides)[0]
+
+    def changed(self, overrides: Mapping[str, Any]) -> LoadedSpec:
+        """Return the spec with more overrides; paths in them are relative to the spec's own folder.
+
+        Raises:
+            SpecError: with all problems.
+        """
+        given = {key: value for key, value in self.overrides.items() if key not in overrides} | dict(overrides)
+        spec, places = _check(self.document, given)
+        return replace(self, spec=spec, origins=places.origins(), overrides=given)
 
     @property
     def has_file(self) -> bool:
@@ -69,19 +86,32 @@ def load_spec(source: Path | str | Mapping[str, Any], overrides: Mapping[str, An
         SpecError: with all problems, each with its place.
     """
     if isinstance(source, Mapping):
-        document, base, text = Document(NO_FILE, _plain(source)), Path.cwd(), None
-        extended = extend(document, base)
-    else:
-        path = Path(source)
-        document, base = read_document(path), path.resolve().parent
-        text = path.read_text(encoding="utf-8-sig")
-        extended = extend(document, base, (path.resolve(),))
-    given = {key: _from_here(key, _plain(value), base) for key, value in (overrides or {}).items()}
+        return load_document(Document(NO_FILE, plain(source)), Path.cwd(), overrides)
+    path = Path(source)
+    return load_document(read_document(path), path.resolve().parent, overrides, path.resolve())
+
+
+def load_document(
+    document: Document, base: Path, overrides: Mapping[str, Any] | None = None, file: Path | None = None
+) -> LoadedSpec:
+    """Check a spec that is read already.
+
+    Args:
+        base: the folder that its paths are relative to.
+        overrides: as of ``load_spec``.
+        file: where it stands, if it is all that the file holds.
+
+    Raises:
+        SpecError: with all problems, each with its place.
+    """
+    text = file.read_text(encoding="utf-8-sig") if file else None
+    extended = extend(document, base, (file,) if file else ())
+    given = {key: _from_here(key, plain(value), base) for key, value in (overrides or {}).items()}
     spec, places = _check(extended.document, given)
     if extended.bases:
         text = _merged_text(extended, text or "")
     text = write_yaml(document.value) if text is None else text
-    return LoadedSpec(spec, text, base, document.source, places.origins(), given)
+    return LoadedSpec(spec, text, base, document.source, places.origins(), given, extended.document)
 
 
 def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Places]:
@@ -117,7 +147,7 @@ def _merged_text(extended: Extended, text: str) -> str:
     return "\n".join([*comment, write_yaml(extended.document.value)])
 
 
-def _legal_name(stem: str) -> str:
+def legal_name(stem: str) -> str:
     """Return a file's name as a run's: letters, digits and ``. _ + -``, anything else becomes ``-``."""
     kept = (
         character if character.isalpha() or character.isdecimal() or character in "._+-" else " "
@@ -130,14 +160,14 @@ def _kind(value: Any) -> str:
     return "list" if isinstance(value, list) else "text" if isinstance(value, str) else "single value"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as YAML would have given it: records, paths and NumPy's numbers become plain ones."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "tolist"):  # a number or array of NumPy, which is not imported here
-        return _plain(value.tolist())
+        return plain(value.tolist())
     return str(value) if isinstance(value, Path) else value

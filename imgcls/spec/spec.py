@@ -90,6 +90,8 @@ class Spec(Record):
     """Share of the target that is spread evenly over all classes."""
     test_time_augmentation: Literal["none", "horizontal_flip"] = "none"
     """Whether the saved network averages what it gives for an image and for its mirror image."""
+    evaluate_on: Literal["auto", "validation"] = "auto"
+    """What the result is measured on: the test part if there is one; or validation, and the test part stays shut."""
     imbalance: Literal["none", "class_weights", "oversample", "undersample"] = "none"
     """What is done about classes of different size."""
     early_stopping: Annotated[
@@ -146,11 +148,18 @@ class Spec(Record):
         if self.color == "grayscale" and getattr(self.architecture, "weights", None) == "imagenet":
             raise fault("ImageNet weights are of colour images: set color: rgb, or weights: none", "color")
         _refuse_shared_parts(self.data)
-        if self.data.validation == "none" and self.watches_validation:
+        if self.data.validation == "none":
+            self._refuse_watching()
+        return self
+
+    def _refuse_watching(self) -> None:
+        """Raise where something needs the validation part, of which there is none."""
+        if self.evaluate_on == "validation":
+            raise fault("the validation part is to be measured on: none is given", "evaluate_on", "data.validation")
+        if self.watches_validation:
             watching = [key for key in ("early_stopping", "lr") if self.uses(key) and _watches(getattr(self, key))]
             message = "early stopping and plateau watch the validation part: none is given"
             raise fault(message, *(watching or ["stages"]), "data.validation")
-        return self
 
     @property
     def watches_validation(self) -> bool:

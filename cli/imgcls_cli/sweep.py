@@ -1,0 +1,111 @@
+"""``imgcls sweep``: a spec, trained at many points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgcls_cli.options import CacheDir, RunsDir, Set
+
+if TYPE_CHECKING:
+    from imgcls.runs import Run
+    from imgcls.spec.sweeping import LoadedSweep
+
+__all__ = ["sweep"]
+
+SweepFile = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="The sweep, a YAML file; with --resume also its folder.")
+]
+
+
+def sweep(  # noqa: PLR0917 - an argument an option
+    spec: SweepFile,
+    settings: Set = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="What the sweep is called; by default its file's name.")] = None,
+    trials: Annotated[int | None, typer.Option(help="How many points.")] = None,
+    method: Annotated[str | None, typer.Option(help="grid, random, qmc, tpe or nsga2.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with one that was interrupted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points, and train nothing.")] = False,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Train a spec at many points, measured on validation images; the test part stays shut.
+
+    -s sets values of the base spec. The last line of stdout is the folder's path; each trial in it is a run folder.
+
+    Example: imgcls sweep configs/sweep.yaml --trials 20 -s epochs=3
+    """
+    from imgcls_cli.console import emit, err, out
+    from imgcls_cli.live_sweep import SweepTerminal
+    from imgcls_cli.signals import end_on_signals
+
+    options = {"name": name, "trials": trials, "method": method, "jobs": jobs}
+    given = {key: value for key, value in options.items() if value is not None}
+    if resume:
+        _refuse_beside_resume([key for key in given if key != "jobs"], settings)
+    if dry_run:
+        _list_points(spec, settings, given)
+        return
+    end_on_signals()
+    with SweepTerminal(err) as observer:
+        from imgcls.spec import parse_overrides
+        from imgcls.sweep import resume_sweep
+        from imgcls.sweep import sweep as run_sweep
+
+        if resume:
+            run = resume_sweep(_to_resume(spec, runs_dir), jobs=jobs, cache_dir=cache_dir, observer=observer)
+        else:
+            overrides = parse_overrides(settings or [])
+            run = run_sweep(spec, overrides, given, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)
+    from imgcls_cli.summary import print_summary
+
+    print_summary(run, out)
+    emit(str(run.folder))
+
+
+def _refuse_beside_resume(options: list[str], settings: list[str] | None) -> None:
+    from imgcls.errors import SpecError
+
+    beside = [f"--{key}" for key in options] + (["-s"] if settings else [])
+    if beside:
+        raise SpecError(f"--resume goes on as the sweep began: {', '.join(beside)} cannot be given with it")
+
+
+def _to_resume(reference: str, runs_dir: Path) -> Run:
+    """Return the folder that is meant: that of a name or path, or of a YAML file the newest of its name."""
+    from imgcls.catalog import find_run
+    from imgcls.spec.sweeping import load_sweep
+
+    if Path(reference).suffix in (".yaml", ".yml") and Path(reference).is_file():
+        return find_run(load_sweep(reference).name, runs_dir)
+    return find_run(reference, runs_dir)
+
+
+def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any]) -> None:
+    from imgcls.spec import parse_overrides
+    from imgcls.spec.sweeping import load_sweep
+
+    _print_points(load_sweep(spec, parse_overrides(settings or []), options))
+
+
+def _print_points(loaded: LoadedSweep) -> None:
+    from imgcls.settings import plain_text
+    from imgcls.wording import counted
+    from imgcls_cli.console import new_table, out, plain
+
+    sweep, first = loaded.sweep, loaded.base.spec
+    if sweep.size is not None and sweep.method in ("grid", "random"):
+        table = new_table()
+        for heading in ("trial", *sweep.parameters):
+            table.add_column(plain(heading), overflow="fold")
+        for number, point in enumerate(sweep.planned(), start=1):
+            table.add_row(str(number), *(plain(plain_text(value)) for value in point.values()))
+        out.print(table)
+    epochs = counted(sum(phase.epochs for phase in first.phases), "epoch")
+    repeats = f", {counted(sweep.repeats, 'repeat')} each" if sweep.repeats > 1 else ""
+    points = f" of {sweep.size:,} points" if sweep.size is not None else ""
+    text = f"{loaded.source}: {counted(sweep.trial_count, 'trial')}{points} ({sweep.method}), up to {epochs}{repeats}"
+    out.print(plain(f"{text}; {', '.join(sweep.objective)}"), soft_wrap=True)

@@ -1,0 +1,190 @@
+"""What mattered in a sweep: how far each parameter moves the objective, the others averaged out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcls.settings import plain_text
+
+__all__ = ["Effect", "Level", "find_effects"]
+
+LEVEL = 0.05
+_MOST_LEVELS = 6  # a parameter with more values is shown in bins
+_BINS = 4
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value of a parameter, or a range of values.
+
+    Attributes:
+        trials: that had it.
+        mean: of the objective, adjusted: as if the trials of each level had the other parameters' values equally often.
+        low: lower end of the mean's 95 % interval; None where nothing is left to estimate chance by.
+        high: its upper end.
+    """
+
+    label: str
+    trials: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a parameter does.
+
+    Attributes:
+        share: of the objective's variance over all trials that goes with it, 0..1.
+        p: of the F-test that it does nothing; None where nothing is left to estimate chance by.
+        best: which of the levels is best.
+        worst: which is worst.
+        difference: between these two, above 0.
+        low: lower end of its 95 % interval, which allows for the two having been picked of several; or None.
+        high: its upper end.
+    """
+
+    parameter: str
+    levels: tuple[Level, ...]
+    share: float
+    p: float | None
+    best: int
+    worst: int
+    difference: float
+    low: float | None
+    high: float | None
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether it is more than chance, and the two levels too."""
+        return self.p is not None and self.p < LEVEL and self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """A parameter as groups of trials: the labels, and which of them each trial has."""
+
+    name: str
+    labels: tuple[str, ...]
+    members: NDArray[np.intp]
+
+
+def find_effects(points: Sequence[Mapping[str, Any]], values: Sequence[float], *, maximize: bool) -> list[Effect]:
+    """Return what each parameter does that varies, the greatest share first.
+
+    The means are least-squares means of an additive model (Searle, Speed and Milliken, 1980): over a full grid they are
+    plain means, and where a search has tried good regions more often, that is allowed for. Shares are of the sums of
+    squares that are lost when the parameter is left out (type II). A parameter with many values is cut at quartiles.
+
+    Args:
+        points: parameter → value, of each trial with a result.
+        values: the objective of each.
+        maximize: whether more is better.
+    """
+    names = points[0] if points else ()
+    factors = [factor for factor in (_factor(name, points) for name in names) if len(factor.labels) > 1]
+    observed = np.asarray(values, np.float64)
+    if not factors or len(observed) < 2:
+        return []
+    model = _Model(factors, observed)
+    found = [_effect(model, place, maximize=maximize) for place in range(len(factors))]
+    return sorted(found, key=lambda effect: -effect.share)
+
+
+def _factor(name: str, points: Sequence[Mapping[str, Any]]) -> _Factor:
+    values = [point[name] for point in points]
+    labels = [plain_text(value) for value in values]
+    distinct = dict(zip(labels, values, strict=True))
+    is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if is_number:
+        if len(distinct) > _MOST_LEVELS:
+            return _binned(name, np.asarray(values, np.float64))
+        distinct = dict(sorted(distinct.items(), key=lambda item: item[1]))
+    order = {label: place for place, label in enumerate(distinct)}
+    return _Factor(name, tuple(distinct), np.array([order[label] for label in labels]))
+
+
+def _binned(name: str, values: NDArray[np.float64]) -> _Factor:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    members = np.searchsorted(edges, values, side="left")
+    _, members = np.unique(members, return_inverse=True)  # ties may leave a bin empty
+    bins = [values[members == each] for each in range(members.max() + 1)]
+    return _Factor(name, tuple(f"{each.min():.3g} to {each.max():.3g}" for each in bins), members)
+
+
+class _Model:
+    """An additive model, fitted by least squares."""
+
+    def __init__(self, factors: Sequence[_Factor], observed: NDArray[np.float64]) -> None:
+        self.factors, self.observed = factors, observed
+        self.design = self._design()
+        self.inverse = np.linalg.pinv(self.design)
+        self.coefficients = self.inverse @ observed
+        self.residual = float(((observed - self.design @ self.coefficients) ** 2).sum())
+        self.total = float(((observed - observed.mean()) ** 2).sum())
+        self.freedom = len(observed) - int(np.linalg.matrix_rank(self.design))
+
+    def _design(self, without: int | None = None) -> NDArray[np.float64]:
+        """Return (trials, columns): a column of ones, and one for each level of each factor but its first."""
+        columns = [np.ones((len(self.observed), 1))]
+        for place, factor in enumerate(self.factors):
+            if place != without:
+                columns.append(np.eye(len(factor.labels))[factor.members][:, 1:])
+        return np.hstack(columns)
+
+    def row(self, place: int, level: int) -> NDArray[np.float64]:
+        """Return what the coefficients are weighed by for the mean of a level, over the other factors' levels."""
+        parts = [np.ones(1)]
+        for other, factor in enumerate(self.factors):
+            count = len(factor.labels)
+            parts.append(np.eye(count)[level, 1:] if other == place else np.full(count - 1, 1 / count))
+        return np.concatenate(parts)
+
+    def estimate(self, row: NDArray[np.float64]) -> tuple[float, float | None]:
+        """Return a combination of the coefficients and its standard error; None where the trials do not tell it."""
+        is_told = np.allclose(row @ self.inverse @ self.design, row, atol=1e-6)
+        value = float(row @ self.coefficients)
+        if self.freedom < 1 or not is_told:
+            return value, None
+        variance = self.residual / self.freedom * float(((row @ self.inverse) ** 2).sum())
+        return value, math.sqrt(variance)
+
+    def lost(self, place: int) -> tuple[float, int]:
+        """Return the squares that a factor alone accounts for, and its degrees of freedom."""
+        design = self._design(without=place)
+        residual = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
+        rank = int(np.linalg.matrix_rank(self.design)) - int(np.linalg.matrix_rank(design))
+        return max(residual - self.residual, 0.0), rank
+
+
+def _effect(model: _Model, place: int, *, maximize: bool) -> Effect:
+    from scipy.stats import f, t
+
+    factor = model.factors[place]
+    rows = [model.row(place, level) for level in range(len(factor.labels))]
+    reach = float(t.ppf(1 - LEVEL / 2, model.freedom)) if model.freedom else 0.0
+    levels = []
+    for level, row in enumerate(rows):
+        mean, error = model.estimate(row)
+        low, high = (None, None) if error is None else (mean - reach * error, mean + reach * error)
+        levels.append(Level(factor.labels[level], int((factor.members == level).sum()), mean, low, high))
+    means = [level.mean if maximize else -level.mean for level in levels]
+    best, worst = int(np.argmax(means)), int(np.argmin(means))
+    difference, error = model.estimate(rows[best] - rows[worst])
+    size, pairs = abs(difference), len(levels) * (len(levels) - 1) // 2
+    wide = None if error is None else float(t.ppf(1 - LEVEL / 2 / pairs, model.freedom)) * error  # Bonferroni
+    squares, freedom = model.lost(place)
+    p = None
+    if model.freedom and freedom:
+        ratio = (squares / freedom) / max(model.residual / model.freedom, 1e-300)
+        p = float(f.sf(ratio, freedom, model.freedom))
+    low, high = (None, None) if wide is None else (size - wide, size + wide)
+    share = squares / model.total if model.total else 0.0
+    return Effect(factor.name, tuple(levels), share, p, best, worst, size, low, high)

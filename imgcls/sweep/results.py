@@ -1,0 +1,216 @@
+"""What a sweep has come to: the table of its trials, the best ones, what mattered, and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcls import runs
+from imgcls.comparison.significance import LEVEL, holm, of_images
+from imgcls.comparison.uses import expected_lead
+from imgcls.errors import DataError
+from imgcls.evaluation.metrics import accuracy_interval
+from imgcls.files import write_csv, write_json
+from imgcls.runs import Run, trial_name
+from imgcls.settings import plain_text
+from imgcls.spec.sweep import OBJECTIVES, SweepSpec
+from imgcls.spec.sweeping import LoadedSweep
+from imgcls.sweep.effects import Effect, find_effects
+from imgcls.wording import counted
+
+if TYPE_CHECKING:
+    from imgcls.sweep.study import Trial
+
+__all__ = ["facts_of", "objectives_of", "write_results"]
+
+_SHOWN = 10  # best trials
+_FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
+
+
+def objectives_of(run: Run, sweep: SweepSpec) -> list[float]:
+    """Return what a trial came to; of repeats the means.
+
+    Raises:
+        DataError: a figure is not known of its images.
+    """
+    return [fmean(_figure(member, name) for member in run.members or (run,)) for name in sweep.objective]
+
+
+def facts_of(run: Run, sweep: SweepSpec) -> dict[str, Any]:
+    """Return what else the table has of a completed trial; of repeats means, the seconds of all, and the deviation."""
+    members = run.members or (run,)
+    first = members[0].metrics
+    return {
+        "epochs_run": _mean([member.metrics["epochs_run"] for member in members]),
+        "best_epoch": _mean([member.metrics["best_epoch"] for member in members]),
+        "seconds": sum(member.timings["total"] for member in members),
+        "total_params": first["total_params"],
+        **({"sd": stdev(_figure(each, sweep.objective[0]) for each in members)} if len(members) > 1 else {}),
+    }
+
+
+def _mean(values: Sequence[int]) -> float | int:
+    return values[0] if len(values) == 1 else fmean(values)
+
+
+def _figure(run: Run, name: str) -> float:
+    if name == "seconds":
+        return float(run.timings["total"])
+    value = run.metrics.get(name.removeprefix("val_"))
+    if value is None:
+        raise DataError(f"{run.folder} has no {name}: it is not known of these images")
+    return float(value)
+
+
+def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], best: Sequence[Trial], n: int) -> None:
+    """Write ``sweep.csv``, a row a trial, and ``sweep.json``, what it comes to.
+
+    Args:
+        best: none is better than these; one, or of several objectives the trade-offs.
+        n: validation images.
+    """
+    sweep = loaded.sweep
+    deviation = ("sd",) if sweep.repeats > 1 else ()
+    columns = ("trial", "folder", "state", *sweep.parameters, *sweep.objective, *deviation, *_FACTS)
+    write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, deviation) for trial in trials])
+    done = [trial for trial in trials if trial.state == "completed"]
+    ranked = _ranked(done, best, sweep)
+    found = _effects(done, sweep)
+    record = {
+        "schema_version": 1,
+        "name": loaded.name,
+        "method": sweep.method,
+        "objective": list(sweep.objective),
+        "goal": [OBJECTIVES[name] for name in sweep.objective],
+        "repeats": sweep.repeats,
+        "planned": sweep.trial_count,
+        "states": dict(Counter(trial.state for trial in trials)),
+        "split": "validation",
+        "n": n,
+        "best": [_record(trial, sweep, n) for trial in ranked[:_SHOWN]],
+        "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
+        "verdict": _verdict(folder, sweep, ranked, found, n),
+    }
+    write_json(folder.path(runs.SWEEP_JSON), record)
+
+
+def _row(trial: Trial, sweep: SweepSpec, deviation: Sequence[str]) -> list[Any]:
+    return [
+        trial.number + 1,
+        _folder(trial, sweep),
+        trial.state,
+        *(plain_text(trial.point[name]) if name in trial.point else None for name in sweep.parameters),
+        *(trial.values or [None] * len(sweep.objective)),
+        *(trial.facts.get(name) for name in (*deviation, *_FACTS)),
+    ]
+
+
+def _folder(trial: Trial, sweep: SweepSpec) -> str:
+    return trial_name(trial.number + 1, sweep.trial_count)
+
+
+def _ranked(done: Sequence[Trial], best: Sequence[Trial], sweep: SweepSpec) -> list[Trial]:
+    """Return the best trials first; of several objectives only those that none is better than."""
+    sign = -1 if OBJECTIVES[sweep.objective[0]] == "maximize" else 1
+    return sorted(done if len(sweep.objective) == 1 else best, key=lambda trial: (sign * trial.values[0], trial.number))
+
+
+def _record(trial: Trial, sweep: SweepSpec, n: int) -> dict[str, Any]:
+    values: dict[str, Any] = dict(zip(sweep.objective, trial.values, strict=True))
+    record: dict[str, Any] = {"trial": trial.number + 1, "folder": _folder(trial, sweep), "point": trial.point}
+    record |= values
+    if "val_accuracy" in values and sweep.repeats == 1:
+        record["accuracy_ci95"] = accuracy_interval(round(values["val_accuracy"] * n), n)
+    return record | {key: trial.facts[key] for key in ("sd", "seconds", "epochs_run") if key in trial.facts}
+
+
+def _effects(done: Sequence[Trial], sweep: SweepSpec) -> dict[str, list[Effect]]:
+    points = [trial.point for trial in done]
+    return {
+        name: find_effects(points, [trial.values[place] for trial in done], maximize=OBJECTIVES[name] == "maximize")
+        for place, name in enumerate(sweep.objective)
+    }
+
+
+def _verdict(
+    folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], found: Mapping[str, Sequence[Effect]], n: int
+) -> list[str]:
+    """Say in sentences what was found, and what not."""
+    if not ranked:
+        return []
+    said = [_effects_text(name, effects) for name, effects in found.items()]
+    if len(sweep.objective) > 1:
+        front = f"{counted(len(ranked), 'trial')} of the sweep have no other that is better in every objective"
+        return [front, *said]
+    return [*said, *_best_text(folder, sweep, ranked, n)]
+
+
+def _effects_text(objective: str, effects: Sequence[Effect]) -> str:
+    told = [effect for effect in effects if effect.is_told_apart]
+    if not told:
+        return f"{objective}: no parameter has an effect that these trials could tell from chance"
+    first, *others = told
+    text = (
+        f"{objective}: {first.parameter} matters most ({100 * first.share:.0f} % of the variance): "
+        f"{_difference(objective, first)}"
+    )
+    text += "".join(f"; {each.parameter}: {_difference(objective, each)} ({100 * each.share:.0f} %)" for each in others)
+    silent = [effect.parameter for effect in effects if not effect.is_told_apart]
+    return text + (f"; no effect shown of {', '.join(silent)}" if silent else "")
+
+
+def _difference(objective: str, effect: Effect) -> str:
+    """Return ``adam above sgd by 20.1 points (95 % 18.3 to 21.9)``."""
+    best, worst = effect.levels[effect.best].label, effect.levels[effect.worst].label
+    is_share = objective.startswith("val_") and objective != "val_loss"
+    by = [each * 100 if is_share else each for each in (effect.difference, effect.low or 0.0, effect.high or 0.0)]
+    figures = [f"{each:.1f}" if is_share else f"{each:.3g}" for each in by]
+    relation = "above" if OBJECTIVES[objective] == "maximize" else "below"
+    unit = " points" if is_share else ""
+    return f"{best} {relation} {worst} by {figures[0]}{unit} (95 % {figures[1]} to {figures[2]})"
+
+
+def _best_text(folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], n: int) -> list[str]:
+    """Say how sure it is that the best trial is the best."""
+    if sweep.objective[0] != "val_accuracy" or sweep.repeats > 1 or len(ranked) < 2:
+        return []
+    best = ranked[0]
+    near = [trial for trial in ranked[1:] if not _is_worse(trial, best, n)]
+    lead = 100 * expected_lead(best.values[0], n, len(ranked))
+    ties = _told_apart(folder, sweep, best, near)
+    text = f"trial {best.number + 1} is the best of {len(ranked)} with {best.values[0]:.4f}"
+    if ties:
+        shown = ", ".join(str(trial.number + 1) for trial in ties[:_SHOWN])
+        more = f" and {len(ties) - _SHOWN} more" if len(ties) > _SHOWN else ""
+        which = "trial" if len(ties) == 1 else "trials"
+        text += f"; not told apart from it by these {n:,} images: {which} {shown}{more}"
+    optimism = (
+        f"being the best of {len(ranked)} makes an accuracy on these {n:,} images look up to {lead:.1f} points better "
+        "than it is: measure the chosen one once on the test part"
+    )
+    return [text, optimism]
+
+
+def _is_worse(trial: Trial, best: Trial, n: int) -> bool:
+    """Tell whether a trial is so far behind that no test is needed."""
+    (low, _), (_, high) = (accuracy_interval(round(each.values[0] * n), n) for each in (best, trial))
+    return high < low
+
+
+def _told_apart(folder: Run, sweep: SweepSpec, best: Trial, near: Sequence[Trial]) -> list[Trial]:
+    """Return which trials McNemar's test does not tell from the best one, corrected for there being several."""
+    try:
+        answers = [_answers(folder, trial, sweep) for trial in (best, *near)]
+    except DataError:  # of another machine of the same sweep, or removed
+        return list(near)
+    p_values = holm([of_images(other, answers[0]).p_seeds for other in answers[1:]])
+    return [trial for trial, p in zip(near, p_values, strict=True) if p >= LEVEL]
+
+
+def _answers(folder: Run, trial: Trial, sweep: SweepSpec) -> Any:
+    return np.array([right for _, right in Run(folder.path(_folder(trial, sweep))).answers])

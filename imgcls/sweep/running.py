@@ -1,0 +1,272 @@
+"""A sweep from its file to the finished table: ask for a point, have it trained, tell what came of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcls import runs
+from imgcls.data import Cache, Dataset
+from imgcls.errors import DataError, RunError
+from imgcls.experiment.measuring import held_out_part
+from imgcls.experiment.preparing import load_images_of, refuse_missing_weights
+from imgcls.files import write_text
+from imgcls.observer import Observer
+from imgcls.recording import recorded
+from imgcls.runs import Run, check_writable, create_run, trial_name
+from imgcls.spec.sweep import SweepSpec
+from imgcls.spec.sweeping import LoadedSweep, load_sweep
+from imgcls.sweep.pool import Pool, shares
+from imgcls.sweep.results import facts_of, objectives_of, write_results
+
+if TYPE_CHECKING:
+    from imgcls.sweep.study import Study, Trial
+
+__all__ = ["job_count", "resume_sweep", "sweep"]
+
+_STILL_WAITING_S = 30.0  # for a trial that outlives its sweep, as long as its worker takes to notice
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What all trials share."""
+
+    folder: Run
+    loaded: LoadedSweep
+    study: Study
+    dataset: Dataset
+    cache_dir: Path | str | None
+    observer: Observer
+
+    def trial_folder(self, trial: Trial) -> Path:
+        return self.folder.path(trial_name(trial.number + 1, self.loaded.sweep.trial_count))
+
+    def write(self) -> None:
+        n = len(self.dataset.splits["validation"])
+        write_results(self.folder, self.loaded, self.study.trials, self.study.best, n)
+
+    def complete(self, trial: Trial) -> None:
+        """Tell the study what a trial came to."""
+        run, sweep = Run(self.trial_folder(trial)), self.loaded.sweep
+        self.study.note(trial.number, **facts_of(run, sweep))
+        self.study.complete(trial.number, objectives_of(run, sweep))
+
+
+def sweep(
+    source: Path | str | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    runs_dir: Path | str = "runs",
+    cache_dir: Path | str | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Train a spec at many points, each measured on its validation images; the test part stays shut.
+
+    Each trial is a run folder within that of the sweep. A trial that fails is noted, and the others go on.
+
+    Args:
+        source: a YAML file, or the sweep as a mapping.
+        overrides: dotted key → value, set in the base spec.
+        options: key → value, set in the sweep itself: ``{"trials": 10, "jobs": 2}``.
+        runs_dir: where the sweep's folder is made.
+        cache_dir: where prepared data is kept; by default the user's cache folder.
+        observer: is told how it goes.
+
+    Raises:
+        SpecError: the sweep, its base or a point is wrong; no folder is made.
+        DataError: the data is, or has no validation images; no folder is made.
+        RunError: all trials failed, or the database cannot be used.
+    """
+    observer = observer or Observer()
+    loaded = load_sweep(source, overrides, options)
+    check_writable(Path(runs_dir))
+    dataset = _prepare(loaded, cache_dir, observer)
+    folder = create_run(Path(runs_dir), loaded.name)
+    with recorded(folder):
+        write_text(folder.path(runs.SWEEP), loaded.text)
+        write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
+        _run(folder, loaded, dataset, cache_dir, observer)
+    return folder
+
+
+def resume_sweep(
+    folder: Run, *, jobs: int | None = None, cache_dir: Path | str | None = None, observer: Observer | None = None
+) -> Run:
+    """Go on with a sweep that was interrupted or killed: what is finished stays, what is not is trained anew.
+
+    Args:
+        jobs: trials at a time, if not as before.
+
+    Raises:
+        DataError: the folder is no sweep's, or another process is at it.
+        SpecError, RunError: as ``sweep``.
+    """
+    observer = observer or Observer()
+    if not folder.is_sweep:
+        raise DataError(f"{folder.folder} is no sweep")
+    if folder.status.state == "running":
+        raise DataError(f"{folder.folder} is running: another process is at it")
+    loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
+    dataset = _prepare(loaded, cache_dir, observer)
+    with recorded(folder):
+        _run(folder, loaded, dataset, cache_dir, observer)
+    return folder
+
+
+def job_count(sweep: SweepSpec, device: str) -> int:
+    """Return how many trials are trained at a time.
+
+    Small networks use one core better than several: as many trials as there are cores finish sooner than one after the
+    other on all of them (docs/sweeps.md has the figures). Memory bounds it, and there is one trial to a GPU.
+    """
+    if sweep.jobs != "auto":
+        return min(sweep.jobs, sweep.trial_count)
+    from imgcls.backend import free_memory
+    from imgcls.backend.device import core_count
+
+    if device == "gpu":
+        return 1
+    room = int(free_memory() or 0) // _WORKER_BYTES
+    return max(1, min(core_count(), room, sweep.trial_count))
+
+
+_WORKER_BYTES = 2_000_000_000  # TensorFlow with a small network; images are shared, for they are mapped from the cache
+
+
+def _prepare(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
+    """Prepare the images once for all trials, in this process, which needs no TensorFlow for it."""
+    refuse_missing_weights(loaded.base)
+    spec = loaded.base.changed({"evaluate_on": "validation", "reported": None}).spec.completed()
+    dataset = load_images_of(spec, loaded.base.base, Cache(Path(cache_dir) if cache_dir else None), observer)
+    held_out_part(spec, dataset)
+    return dataset
+
+
+def _run(folder: Run, loaded: LoadedSweep, dataset: Dataset, cache_dir: Path | str | None, observer: Observer) -> None:
+    from imgcls.sweep.study import Study
+
+    jobs = job_count(loaded.sweep, loaded.base.spec.device)
+    url = loaded.sweep.storage or f"sqlite:///{folder.path(runs.STUDY).resolve()}"
+    name = loaded.name if loaded.sweep.storage else "sweep"
+    epochs = sum(phase.epochs for phase in loaded.base.spec.phases)
+    study = Study(url, name, loaded.sweep, epochs=epochs, jobs=jobs)
+    try:
+        task = _Sweep(folder, loaded, study, dataset, cache_dir, observer)
+        task.write()
+        _train_all(task, jobs, _left_unfinished(task))
+        task.write()
+        _refuse_failed(task)
+    finally:
+        study.close()
+
+
+def _left_unfinished(task: _Sweep) -> list[Trial]:
+    """Return the trials that were being trained when the sweep ended; one that was done but not told of is told of."""
+    left = []
+    for trial in task.study.trials:
+        if trial.state != "unfinished" or trial.facts.get("sweep") != str(task.folder.folder.resolve()):
+            continue
+        run = Run(task.trial_folder(trial))
+        if run.folder.exists() and _ended(run) == "completed":
+            task.complete(trial)
+            continue
+        if run.folder.exists():
+            shutil.rmtree(run.folder)
+        left.append(trial)
+    return left
+
+
+def _ended(run: Run) -> str:
+    """Return the state of a trial whose sweep is gone, once its worker is too."""
+    until = time.monotonic() + _STILL_WAITING_S
+    while run.status.state == "running" and time.monotonic() < until:
+        time.sleep(0.2)
+    if run.status.state == "running":
+        raise DataError(f"{run.folder} is still being trained by another process")
+    return run.status.state
+
+
+def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
+    """Keep the workers busy until there is no point left, and all that was begun has ended."""
+    busy: dict[int, Trial] = {}
+    finished = sum(trial.state in ("completed", "pruned", "failed") for trial in task.study.trials)
+    task.observer.sweeping(task.folder, task.loaded.sweep, jobs, finished)
+    with Pool(shares(jobs), task.folder.path(runs.LOG)) as pool:
+        while True:
+            for index in range(jobs):
+                if index not in busy and (trial := left.pop(0) if left else task.study.ask()) is not None:
+                    busy[index] = trial
+                    _begin(task, pool, index, trial)
+            if not busy:
+                return
+            index, message = pool.next()
+            if index not in busy:
+                continue
+            if message is not None and "epoch" in message:
+                _epoch(task, pool, index, busy[index], message)
+            else:
+                finished += 1
+                _end(task, busy.pop(index), message, finished)
+
+
+def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
+    loaded = task.loaded
+    seed = loaded.base.spec.seed + _earlier(task, trial)
+    settings = {
+        **loaded.sweep.overrides(trial.point),
+        "name": f"{loaded.name}-{trial.number + 1}"[:80],
+        "seed": seed,
+        "repeats": loaded.sweep.repeats,
+        "evaluate_on": "validation",
+        "reported": None,
+    }
+    task.study.note(trial.number, sweep=str(task.folder.folder.resolve()), seed=seed)
+    task.observer.trial_began(trial)
+    pool.send(
+        index,
+        spec=loaded.base.changed(settings).value,
+        base=str(loaded.base.base),
+        folder=str(task.trial_folder(trial)),
+        cache_dir=None if task.cache_dir is None else os.fspath(task.cache_dir),
+        asks=loaded.sweep.prune is not None,
+    )
+
+
+def _earlier(task: _Sweep, trial: Trial) -> int:
+    """Return how many trials of the same point there were: the same seed would give the same result once more."""
+    return sum(other.point == trial.point for other in task.study.trials[: trial.number])
+
+
+def _epoch(task: _Sweep, pool: Pool, index: int, trial: Trial, message: Mapping[str, Any]) -> None:
+    task.observer.trial_epoch(trial, message["epoch"], message["val_accuracy"])
+    if task.loaded.sweep.prune is None:
+        return
+    value = message[task.loaded.sweep.objective[0]]
+    pool.send(index, prune=value is not None and task.study.report(trial.number, message["epoch"], value))
+
+
+def _end(task: _Sweep, trial: Trial, message: Mapping[str, Any] | None, finished: int) -> None:
+    """Tell the study how a trial ended, and write the table anew."""
+    ended = message or {"end": "failed", "message": f"its process ended; {task.folder.path(runs.LOG)} may say why"}
+    if ended["end"] == "completed":
+        task.complete(trial)
+    else:
+        task.study.note(trial.number, message=ended["message"])
+        task.study.give_up(trial.number, ended["end"])
+    best = task.study.best
+    task.observer.trial_ended(task.study.trials[trial.number], best[0] if best else None, finished)
+    task.write()
+
+
+def _refuse_failed(task: _Sweep) -> None:
+    """Raise where no trial has a result."""
+    trials = task.study.trials
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if failed and not any(trial.state == "completed" for trial in trials):
+        raise RunError(f"all {len(failed)} trials failed, the first so: {failed[0].facts.get('message', '')}")

@@ -1,0 +1,77 @@
+"""What mattered: the figures against those of scipy, and what must not be called an effect."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from imgcls.sweep.effects import find_effects
+
+
+def grid(**values):
+    return [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+
+
+def test_of_one_parameter_it_is_the_analysis_of_variance():
+    rng = np.random.default_rng(0)
+    groups = {name: rng.normal(mean, 0.02, 6) for name, mean in (("adam", 0.6), ("sgd", 0.55), ("rmsprop", 0.59))}
+    points = [{"optimizer": name} for name, group in groups.items() for _ in group]
+    (effect,) = find_effects(points, np.concatenate(list(groups.values())), maximize=True)
+    assert effect.p == pytest.approx(stats.f_oneway(*groups.values()).pvalue)
+    assert [level.mean for level in effect.levels] == pytest.approx([group.mean() for group in groups.values()])
+
+
+def test_of_two_values_the_interval_is_that_of_the_t_test():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0.6, 0.02, 8), rng.normal(0.57, 0.02, 5)
+    points = [{"dropout": 0.2}] * 8 + [{"dropout": 0.5}] * 5
+    (effect,) = find_effects(points, [*first, *second], maximize=True)
+    interval = stats.ttest_ind(first, second).confidence_interval()
+    assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high))
+    assert effect.levels[effect.best].label == "0.2"
+
+
+def test_over_a_full_grid_the_means_are_plain_ones_and_the_shares_add_up():
+    points = grid(a=[1, 2, 3], b=["x", "y"], c=[0.1, 0.2])
+    values = [0.1 * point["a"] + 0.05 * (point["b"] == "y") for point in points]
+    effects = {effect.parameter: effect for effect in find_effects(points, values, maximize=True)}
+    assert [level.mean for level in effects["a"].levels] == pytest.approx([0.125, 0.225, 0.325])
+    assert effects["c"].difference == pytest.approx(0, abs=1e-12)
+    assert sum(effect.share for effect in effects.values()) == pytest.approx(1)
+
+
+def test_a_search_that_tried_one_region_more_often_is_allowed_for():
+    points = [*grid(a=[1, 2], b=[0, 1])] * 3 + [{"a": 2, "b": 1}] * 20
+    noise = np.random.default_rng(2).normal(0, 0.001, len(points))
+    values = [0.1 * point["a"] + 0.3 * point["b"] + each for point, each in zip(points, noise, strict=True)]
+    effects = {effect.parameter: effect for effect in find_effects(points, values, maximize=True)}
+    assert effects["a"].difference == pytest.approx(0.1, abs=0.005)  # plain means would say .23
+    assert effects["b"].difference == pytest.approx(0.3, abs=0.005)
+
+
+def test_noise_is_called_an_effect_about_as_often_as_it_should():
+    rng = np.random.default_rng(3)
+    points = grid(a=[1, 2, 3], b=["x", "y"], c=[1, 2, 3])
+    told = sum(
+        effect.is_told_apart
+        for _ in range(200)
+        for effect in find_effects(points, rng.normal(0, 1, len(points)), maximize=True)
+    )
+    assert told / 600 < 0.08
+
+
+def test_where_less_is_better_the_best_level_is_the_lowest():
+    points = grid(lr=[1, 2], b=[1, 2, 3])
+    (first, *_) = find_effects(points, [point["lr"] + 0.01 * point["b"] for point in points], maximize=False)
+    assert first.levels[first.best].label == "1"
+
+
+def test_many_values_are_put_into_bins_and_too_few_trials_claim_nothing():
+    points = [{"lr": float(rate)} for rate in np.geomspace(1e-4, 1e-2, 20)]
+    (effect,) = find_effects(points, [np.log(point["lr"]) for point in points], maximize=True)
+    assert [level.trials for level in effect.levels] == [5, 5, 5, 5]
+    assert effect.is_told_apart
+    (single,) = find_effects([{"a": 1}, {"a": 2}], [0.1, 0.9], maximize=True)
+    assert not single.is_told_apart
+    assert find_effects([{"a": 1}, {"a": 1}], [0.1, 0.9], maximize=True) == []
