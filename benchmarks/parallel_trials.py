@@ -39,7 +39,7 @@ def sweep_of(data: str, size: str, images: int) -> dict[str, object]:
 def seconds(path: Path, jobs: int, folder: Path) -> float:
     begun = time.perf_counter()
     command = [sys.executable, "-m", "imgcls_cli", "sweep", path, "--jobs", str(jobs), "--runs-dir", folder / "runs"]
-    subprocess.run([str(each) for each in command], check=True, capture_output=True, env=None)
+    subprocess.run([str(each) for each in command], check=True, capture_output=True)
     return time.perf_counter() - begun
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imgcls.data import Dataset
     from imgcls.evaluation.prediction import Predictions
     from imgcls.observer import Observer
+    from imgcls.tracking import Tracker
     from imgcls.training.state import EpochRow, Stage, TrainingResult
 
 __all__ = [
@@ -118,11 +119,10 @@ def _manifest(dataset: Dataset) -> Iterator[tuple[str, str, str, str]]:
 
 
 class HistoryRecorder:
-    """Writes ``history.csv`` as it grows, and hands on to the observer."""
+    """Writes ``history.csv`` as it grows, and hands on to tracker and observer."""
 
-    def __init__(self, run: Run, observer: Observer) -> None:
-        self.run = run
-        self.observer = observer
+    def __init__(self, run: Run, observer: Observer, tracker: Tracker) -> None:
+        self.run, self.observer, self.tracker = run, observer, tracker
         self.rows: list[EpochRow] = []
         self.staged = False  # only then has the history a column that says which stage
 
@@ -140,6 +140,7 @@ class HistoryRecorder:
         values = [[getattr(each, column) for column in columns] for each in self.rows]
         write_csv(self.run.path(runs.HISTORY), columns, values)
         log.info("%s", ", ".join(f"{column} {getattr(row, column)}" for column in columns))
+        self.tracker.epoch(row)
         self.observer.epoch(row)
 
 

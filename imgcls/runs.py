@@ -57,9 +57,12 @@ SWEEP = "sweep.yaml"  # from here on only in the folder of a sweep: as given
 SWEEP_RESOLVED = "sweep_resolved.yaml"  # every value that was in force, and the base; needs no other file
 SWEEP_JSON = "sweep.json"
 SWEEP_CSV = "sweep.csv"
+EFFECTS_PNG = "effects.png"
+PARALLEL_PNG = "parallel_coordinates.png"
 STUDY = "study.db"  # Optuna's
 STATUS = "status.json"
 LOG = "train.log"
+TENSORBOARD = "tensorboard"  # a folder of event files, where the spec wants them
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
 

@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "augmentation", "models"},
     {"training"},
     {"evaluation"},
-    {"catalog", "comparison", "environment", "evaluations", "observer", "pages", "pasted", "recording"},
+    {"catalog", "comparison", "environment", "evaluations", "observer", "pages", "pasted", "recording", "tracking"},
     {"experiment"},
     {"sweep"},
 ]

@@ -12,10 +12,13 @@ from PIL import Image
 
 from imgcls.evaluation.plausibility import impossible
 from imgcls.spec import LoadedSpec, load_spec, parse_overrides
+from imgcls.spec.sweeping import is_sweep, load_sweep
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "configs"
-CONFIGS = sorted(str(path.relative_to(FOLDER).as_posix()) for path in FOLDER.rglob("*.yaml"))
+FILES = sorted(str(path.relative_to(FOLDER).as_posix()) for path in FOLDER.rglob("*.yaml"))
+SWEEPS = [name for name in FILES if is_sweep(FOLDER / name)]
+CONFIGS = [name for name in FILES if name not in SWEEPS]
 REPORTS = [name for name in CONFIGS if name.startswith("report-")]
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
@@ -45,6 +48,14 @@ def opening(name: str) -> str:
 def test_a_config_loads_and_opens_with_its_command(name):
     assert load(name).spec.data
     assert re.search(rf"^#   imgcls train configs/{re.escape(name)}( |$)", opening(name), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_loads_and_opens_with_its_command(name):
+    settings = parse_overrides(re.findall(r"-s ([\w.]+=[\w./-]*[\w])", opening(name)))
+    assert load_sweep(FOLDER / name, settings).sweep.trial_count > 1
+    assert re.search(rf"^#   imgcls sweep configs/{re.escape(name)}( |$)", opening(name), re.MULTILINE)
+    assert f"`{name}`" in README
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -94,20 +105,18 @@ def test_a_folder_serves_in_place_of_the_built_in_images(name):
 
 
 @pytest.mark.parametrize("network", ["network-1", "network-2", "network-3"])
-def test_every_point_of_the_learning_rate_scan_is_a_setting(network):
-    spec = load(f"report-002/{network}.yaml", "lr.initial=1e-6", "repeats=1").spec
-    assert (spec.lr.schedule, spec.lr.initial, spec.repeats) == ("inverse_time", 1e-6, 1)
+def test_the_learning_rate_scan_has_the_report_s_rates(network):
+    loaded = load_sweep(FOLDER / f"report-002/rates-{network}.yaml")
+    assert [point["lr.initial"] for point in loaded.sweep.planned()] == [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+    assert loaded.base.spec.lr.schedule == "inverse_time"
 
 
-def test_every_point_of_the_sweep_is_a_setting():
-    command = README.partition("train configs/report-001/sweep-point.yaml")[2].partition("--name")[0]
-    values = {"filters": "16", "l1": "0.01", "pool": "4", "rate": "0.5", "units": "256", "optimizer": "sgd"}
-    settings = re.findall(r"-s (\S+=)\$(\w+)", command)
-    assert {variable for _, variable in settings} == values.keys()
-    spec = load("report-001/sweep-point.yaml", *(key + values[variable] for key, variable in settings)).spec
-    conv, pool, dropout, _, dense = spec.architecture.layers
-    assert (conv.filters, conv.l1, pool.size, dropout.rate) == (16, 0.01, (4, 4), 0.5)
-    assert (dense.units, spec.optimizer.name) == (256, "sgd")
+def test_the_sweep_of_report_001_has_its_144_points():
+    loaded = load_sweep(FOLDER / "report-001/sweep.yaml")
+    points = list(loaded.sweep.planned())
+    assert len(points) == 144
+    conv, pool, dropout, _, dense = loaded.base.changed(loaded.sweep.overrides(points[-1])).spec.architecture.layers
+    assert (conv.filters, conv.l1, pool.size, dropout.rate, dense.units) == (64, 0.01, (4, 4), 0.5, 512)
 
 
 def test_photos_are_divided_as_unequally_as_the_report_s(tmp_path, monkeypatch):

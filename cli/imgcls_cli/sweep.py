@@ -11,7 +11,6 @@ from imgcls_cli.options import CacheDir, RunsDir, Set
 
 if TYPE_CHECKING:
     from imgcls.runs import Run
-    from imgcls.spec.sweeping import LoadedSweep
 
 __all__ = ["sweep"]
 
@@ -85,27 +84,18 @@ def _to_resume(reference: str, runs_dir: Path) -> Run:
 
 
 def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any]) -> None:
-    from imgcls.spec import parse_overrides
-    from imgcls.spec.sweeping import load_sweep
-
-    _print_points(load_sweep(spec, parse_overrides(settings or []), options))
-
-
-def _print_points(loaded: LoadedSweep) -> None:
+    """Print the points, where they are known before a trial has been trained."""
     from imgcls.settings import plain_text
-    from imgcls.wording import counted
+    from imgcls.spec import parse_overrides
+    from imgcls.spec.sweeping import describe_sweep, load_sweep
     from imgcls_cli.console import new_table, out, plain
 
-    sweep, first = loaded.sweep, loaded.base.spec
-    if sweep.size is not None and sweep.method in ("grid", "random"):
+    loaded = load_sweep(spec, parse_overrides(settings or []), options)
+    if points := list(loaded.sweep.planned()):
         table = new_table()
-        for heading in ("trial", *sweep.parameters):
+        for heading in ("trial", *loaded.sweep.parameters):
             table.add_column(plain(heading), overflow="fold")
-        for number, point in enumerate(sweep.planned(), start=1):
+        for number, point in enumerate(points, start=1):
             table.add_row(str(number), *(plain(plain_text(value)) for value in point.values()))
         out.print(table)
-    epochs = counted(sum(phase.epochs for phase in first.phases), "epoch")
-    repeats = f", {counted(sweep.repeats, 'repeat')} each" if sweep.repeats > 1 else ""
-    points = f" of {sweep.size:,} points" if sweep.size is not None else ""
-    text = f"{loaded.source}: {counted(sweep.trial_count, 'trial')}{points} ({sweep.method}), up to {epochs}{repeats}"
-    out.print(plain(f"{text}; {', '.join(sweep.objective)}"), soft_wrap=True)
+    out.print(plain(describe_sweep(loaded)), soft_wrap=True)

@@ -21,7 +21,7 @@ def validate(
     resolved: Annotated[bool, typer.Option("--resolved", help="Print every value with its origin.")] = False,
     json: Json = False,
 ) -> None:
-    """Check a spec without training; all problems are shown at once, each with its place.
+    """Check a spec or a sweep without training; all problems are shown at once, each with its place.
 
     Example: imgcls validate experiment.yaml --resolved
     """
@@ -31,9 +31,18 @@ def validate(
     from imgcls.spec import load_spec, parse_overrides
     from imgcls.spec.origins import resolved_values
     from imgcls.spec.remarks import spec_remarks
+    from imgcls.spec.sweeping import describe_sweep, is_sweep, load_sweep
     from imgcls_cli.console import emit, out, plain, warn
 
     try:
+        if is_sweep(spec):
+            sweep = load_sweep(spec, parse_overrides(settings or []))
+            text = describe_sweep(sweep)
+            if json:
+                emit(strict_json({"spec": str(spec), "valid": True, "description": text}))
+            else:
+                out.print(plain(f"{spec} is a valid sweep: {text}"), soft_wrap=True)
+            return
         loaded = load_spec(spec, parse_overrides(settings or []))
     except SpecError as error:
         if not json:

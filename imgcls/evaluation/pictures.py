@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import warnings
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from imgcls.files import whole_file
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from imgcls.evaluation.metrics import IntArray
 
-__all__ = ["draw_confusion_matrix", "draw_curves"]
+__all__ = ["SAMPLES", "draw_confusion_matrix", "draw_curves", "draw_samples", "save_figure", "short_name"]
 
 DPI = 200
+SAMPLES = 25  # images in a picture of predictions
 MAX_LABEL = 24  # characters of a class's name
 MAX_COUNTS = 25  # up to so many classes the counts stand in the cells
 MAX_NAMED = 200  # up to so many classes each has its name; the most that fit the largest picture at 5 pt
@@ -39,7 +43,7 @@ def draw_confusion_matrix(path: Path, matrix: IntArray, classes: Sequence[str]) 
     import numpy as np
     from matplotlib.figure import Figure
 
-    names = [_short(name) for name in classes]
+    names = [short_name(name) for name in classes]
     count, block = len(names), math.ceil(len(names) / MAX_CELLS)
     merged = _merge(matrix, block)
     shares = merged / np.maximum(merged.sum(axis=1, keepdims=True), 1)
@@ -60,7 +64,7 @@ def draw_confusion_matrix(path: Path, matrix: IntArray, classes: Sequence[str]) 
     axes.set_title(f"{n:,} images, accuracy {np.trace(matrix) / max(n, 1):.3f}{note}")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label("share of the true class")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_curves(path: Path, history: Sequence[Mapping[str, Any]], best_epoch: int | None = None) -> None:
@@ -77,7 +81,7 @@ def draw_curves(path: Path, history: Sequence[Mapping[str, Any]], best_epoch: in
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _draw_curve(axes, history, name, best_epoch)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, best_epoch: int | None) -> None:
@@ -107,6 +111,30 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, bes
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
+
+
+def draw_samples(images: Sequence[NDArray[np.uint8]], titles: Sequence[tuple[str, str]]) -> bytes:
+    """Return a PNG of images, each under its true class and, where that is another, the predicted one.
+
+    Args:
+        images: uint8 (height, width, 1 or 3) each, 0..255.
+        titles: true and predicted class of each.
+    """
+    from matplotlib.figure import Figure
+
+    across = math.ceil(math.sqrt(len(images)))
+    down = math.ceil(len(images) / across)
+    figure = Figure(figsize=(1.5 * across, 1.7 * down), layout="constrained")
+    for axes in (panels := figure.subplots(down, across, squeeze=False).ravel()):
+        axes.set_axis_off()
+    for axes, image, (true, predicted) in zip(panels, images, titles, strict=False):
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        is_right = true == predicted
+        text = short_name(true) if is_right else f"{short_name(true)}\nnot {short_name(predicted)}"
+        axes.set_title(text, fontsize=7, color="0.2" if is_right else VALIDATION, parse_math=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
 
 
 def _merge(matrix: Any, block: int) -> Any:
@@ -140,7 +168,8 @@ def _write_counts(axes: Axes, matrix: Any, shares: Any) -> None:
             axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=font_pt)
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return a name as it fits a picture, without characters that cannot be drawn."""
     plain = "".join(character if character.isprintable() else "?" for character in name)
     return plain if len(plain) <= MAX_LABEL else plain[: MAX_LABEL - 6] + "…" + plain[-5:]
 
@@ -149,7 +178,8 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     with whole_file(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks is drawn as boxes
         figure.savefig(temporary, format="png", dpi=DPI)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.prediction import Predictions
 
-__all__ = ["held_out_part", "measure", "predict_part", "remarks", "unchanged_classes"]
+__all__ = ["draw_predictions", "held_out_part", "measure", "predict_part", "remarks", "unchanged_classes"]
 
 
 def held_out_part(spec: Spec, dataset: Dataset) -> str:
@@ -40,6 +40,16 @@ def predict_part(spec: Spec, network: keras.Model, dataset: Dataset, split: str)
 
     rows = dataset.splits[split]
     return predict_images(spec, network, dataset.images, rows, dataset.labels[rows])
+
+
+def draw_predictions(dataset: Dataset, split: str, predictions: Predictions) -> bytes:
+    """Return a PNG of images of a part, taken evenly from it, with their true and predicted classes."""
+    from imgcls.evaluation.pictures import SAMPLES, draw_samples
+
+    count = len(predictions.labels)
+    chosen = sorted({round(place * (count - 1) / (SAMPLES - 1)) for place in range(SAMPLES)})
+    titles = [(dataset.classes[predictions.labels[row]], dataset.classes[predictions.predicted[row]]) for row in chosen]
+    return draw_samples([dataset.images[dataset.splits[split][row]] for row in chosen], titles)
 
 
 def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) -> dict[str, Any]:

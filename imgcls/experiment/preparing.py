@@ -19,6 +19,7 @@ from imgcls.runs import MODEL
 from imgcls.settings import flatten, plain_text
 from imgcls.spec import LoadedSpec, Spec
 from imgcls.spec.architecture import BackboneSpec
+from imgcls.tracking import require_tracker
 
 if TYPE_CHECKING:
     import keras
@@ -98,6 +99,7 @@ def prepare(
         DataError, RunError: as ``load_dataset``, ``backend.start`` and ``backend.meeting`` do.
     """
     refuse_missing_weights(loaded)
+    require_tracker(loaded.spec.tracking)
     if overruled := backend.choose(loaded.spec.backend):
         observer.remarked([overruled])
     cluster = backend.find_cluster(loaded.spec.distribute)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgcls import backend, runs
 from imgcls.data import Dataset
 from imgcls.evaluations import record_evaluation
-from imgcls.experiment.measuring import held_out_part, measure, predict_part
+from imgcls.experiment.measuring import draw_predictions, held_out_part, measure, predict_part
 from imgcls.experiment.preparing import Built, Prepared
 from imgcls.experiment.reporting import published_beside
 from imgcls.observer import Observer
@@ -24,6 +24,7 @@ from imgcls.recording import (
 )
 from imgcls.runs import Run
 from imgcls.spec import Spec
+from imgcls.tracking import Result, open_tracker
 
 if TYPE_CHECKING:
     import keras
@@ -53,13 +54,13 @@ def run_once(
         RunError: the run failed; its folder says so.
     """
     dataset, network = prepared.dataset, built.network
-    with recorded(run), backend.memory_is_told():
+    with recorded(run), open_tracker(spec, run) as tracker, backend.memory_is_told():
         write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         write_manifest(run, dataset)
         summary = _summary(network)
         observer.started(spec, run, prepared.device, summary.total_params, summary.trainable_params, built.pretrained)
         with clock("train"):
-            result = _train(run, prepared, spec, network, observer)
+            result = _train(HistoryRecorder(run, observer, tracker), prepared, spec, network, observer)
         with clock("evaluate"):
             split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))
@@ -69,6 +70,8 @@ def run_once(
             if run.is_kept:
                 metrics["warnings"] += [finding.record() for finding in record_evaluation(run, metrics)]
             write_results(run, metrics, dataset, predictions, result)
+            if spec.tracking != "none":
+                tracker.result(Result(metrics, draw_predictions(dataset, split, predictions)))
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
 
 
@@ -78,7 +81,9 @@ def _summary(network: keras.Model) -> ModelSummary:
     return summarize(network)
 
 
-def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, observer: Observer) -> TrainingResult:
+def _train(
+    recorder: HistoryRecorder, prepared: Prepared, spec: Spec, network: keras.Model, observer: Observer
+) -> TrainingResult:
     from imgcls.evaluation.prediction import predict_images
     from imgcls.experiment.watching import Watch
     from imgcls.training.assembling import Assembler
@@ -86,7 +91,7 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
 
     dataset = prepared.dataset
     watch = Watch(
-        HistoryRecorder(run, observer),
+        recorder,
         spec,
         dataset.classes,
         dataset.counts["train"],
@@ -103,7 +108,7 @@ def _train(run: Run, prepared: Prepared, spec: Spec, network: keras.Model, obser
     try:
         return train_network(spec, network, assemble, watch)
     except DivergedError:
-        save_model(run, _delivered(spec, network))
+        save_model(recorder.run, _delivered(spec, network))
         raise
     finally:
         assemble.forget()

@@ -15,9 +15,9 @@ from imgcls.errors import SpecError
 from imgcls.spec.document import Document, read_document
 from imgcls.spec.explaining import Places, explain
 from imgcls.spec.extending import Extended, extend, moved
-from imgcls.spec.overrides import apply_overrides, key_path
+from imgcls.spec.overrides import apply_overrides
 from imgcls.spec.problems import spec_error
-from imgcls.spec.spec import Spec, not_yet
+from imgcls.spec.spec import Spec
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import display, shown
 
@@ -118,6 +118,8 @@ def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Plac
     if not isinstance(document.value, dict):
         found = "is empty" if document.value is None else f"is a {_kind(document.value)}"
         raise SpecError(f"{document.source} {found}; a spec is a mapping of keys such as data, resolution, epochs")
+    if {"base", "parameters"} <= document.value.keys():
+        raise SpecError(f"{document.source} is a sweep, not a spec: imgcls sweep {document.source}")
     value, problems = apply_overrides(document.value, overrides)
     if problems:
         raise spec_error(document.source, problems)
@@ -126,9 +128,6 @@ def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Plac
         spec = Spec.model_validate(value)
     except ValidationError as error:
         raise spec_error(document.source, explain(error, places)) from error
-    missing = [places.problem(key_path(key), message) for key, message in not_yet(spec).items()]
-    if missing:
-        raise spec_error(document.source, missing)
     return spec, places
 
 

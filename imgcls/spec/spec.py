@@ -28,7 +28,7 @@ from imgcls.spec.optimization import (
 from imgcls.spec.reported import ReportedSpec, refuse_percentages
 from imgcls.spec.stages import StageSpec
 
-__all__ = ["SHORTHANDS", "Spec", "not_yet"]
+__all__ = ["SHORTHANDS", "Name", "Spec"]
 
 Color = Literal["rgb", "grayscale"]
 Name = Annotated[str, Field(pattern=r"^[\w.+-]{1,80}$"), accepts("up to 80 letters, digits and . _ + -")]
@@ -117,7 +117,7 @@ class Spec(Record):
     repeats: Count = 1
     """Train so often, with seeds that follow on `seed`."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
-    """Where else to log."""
+    """Where else to log; tensorboard and mlflow are installed by `pip install 'imgcls[tensorboard]'` or `[mlflow]`."""
     reported: Annotated[ReportedSpec | None, AfterValidator(refuse_percentages)] = None
     """Published figures to hold the result against."""
 
@@ -266,9 +266,3 @@ def _as_stage(phase: Spec) -> StageSpec:
         trainable=getattr(phase.architecture, "trainable", None),
         early_stopping=phase.early_stopping or "none",
     )
-
-
-def not_yet(spec: Spec) -> dict[str, str]:
-    """Return the keys that are set to what this version cannot do: key → what is missing."""
-    missing = {"tracking": spec.tracking != "none"}
-    return {key: "this version cannot do it yet" for key, is_set in missing.items() if is_set}

@@ -20,8 +20,9 @@ from imgcls.spec.loading import NO_FILE, LoadedSpec, legal_name, load_document, 
 from imgcls.spec.problems import Mark, Problem, spec_error
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.writing import write_yaml
+from imgcls.wording import counted
 
-__all__ = ["LoadedSweep", "is_sweep", "load_sweep"]
+__all__ = ["LoadedSweep", "describe_sweep", "is_sweep", "load_sweep"]
 
 _CHECKED_POINTS = 500  # a spec is checked in milliseconds; of a larger grid each value is tried, not each combination
 
@@ -56,6 +57,16 @@ class LoadedSweep:
         }
         base = moved(self.base.value, self.base.base, folder)
         return write_yaml({"name": self.name, "base": base, "parameters": parameters, **value})
+
+
+def describe_sweep(loaded: LoadedSweep) -> str:
+    """Return a sweep in one line: ``144 trials of 144 points (grid), up to 5 epochs each, by val_accuracy``."""
+    sweep = loaded.sweep
+    epochs = counted(sum(phase.epochs for phase in loaded.base.spec.phases), "epoch")
+    points = f" of {sweep.size:,} points" if sweep.size is not None else ""
+    repeats = f", {counted(sweep.repeats, 'repeat')} each" if sweep.repeats > 1 else ""
+    trials = counted(sweep.trial_count, "trial")
+    return f"{trials}{points} ({sweep.method}), up to {epochs} each{repeats}, by {', '.join(sweep.objective)}"
 
 
 def is_sweep(path: Path) -> bool:

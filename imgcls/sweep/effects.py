@@ -24,14 +24,14 @@ class Level:
     """A value of a parameter, or a range of values.
 
     Attributes:
-        trials: that had it.
+        values: of the objective, of the trials that had it.
         mean: of the objective, adjusted: as if the trials of each level had the other parameters' values equally often.
         low: lower end of the mean's 95 % interval; None where nothing is left to estimate chance by.
         high: its upper end.
     """
 
     label: str
-    trials: int
+    values: tuple[float, ...]
     mean: float
     low: float | None
     high: float | None
@@ -174,7 +174,8 @@ def _effect(model: _Model, place: int, *, maximize: bool) -> Effect:
     for level, row in enumerate(rows):
         mean, error = model.estimate(row)
         low, high = (None, None) if error is None else (mean - reach * error, mean + reach * error)
-        levels.append(Level(factor.labels[level], int((factor.members == level).sum()), mean, low, high))
+        values = tuple(map(float, model.observed[factor.members == level]))
+        levels.append(Level(factor.labels[level], values, mean, low, high))
     means = [level.mean if maximize else -level.mean for level in levels]
     best, worst = int(np.argmax(means)), int(np.argmin(means))
     difference, error = model.estimate(rows[best] - rows[worst])

@@ -26,7 +26,7 @@ from imgcls.wording import counted
 if TYPE_CHECKING:
     from imgcls.sweep.study import Trial
 
-__all__ = ["facts_of", "objectives_of", "write_results"]
+__all__ = ["draw_results", "facts_of", "objectives_of", "write_results"]
 
 _SHOWN = 10  # best trials
 _FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
@@ -97,6 +97,21 @@ def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], bes
         "verdict": _verdict(folder, sweep, ranked, found, n),
     }
     write_json(folder.path(runs.SWEEP_JSON), record)
+
+
+def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> None:
+    """Draw what each parameter does, and all trials; nothing where fewer than two have a result."""
+    from imgcls.sweep.pictures import draw_effects, draw_parallel_coordinates
+
+    sweep, name = loaded.sweep, loaded.sweep.objective[0]
+    done = [trial for trial in trials if trial.state == "completed"]
+    if len(done) < 2:
+        return
+    if effects := _effects(done, sweep)[name]:
+        draw_effects(folder.path(runs.EFFECTS_PNG), effects, name)
+    points, values = [trial.point for trial in done], [trial.values[0] for trial in done]
+    maximize = OBJECTIVES[name] == "maximize"
+    draw_parallel_coordinates(folder.path(runs.PARALLEL_PNG), points, values, name, maximize=maximize)
 
 
 def _row(trial: Trial, sweep: SweepSpec, deviation: Sequence[str]) -> list[Any]:

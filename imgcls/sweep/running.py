@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from imgcls.runs import Run, check_writable, create_run, trial_name
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
 from imgcls.sweep.pool import Pool, shares
-from imgcls.sweep.results import facts_of, objectives_of, write_results
+from imgcls.sweep.results import draw_results, facts_of, objectives_of, write_results
 
 if TYPE_CHECKING:
     from imgcls.sweep.study import Study, Trial
@@ -161,6 +162,7 @@ def _run(folder: Run, loaded: LoadedSweep, dataset: Dataset, cache_dir: Path | s
         task.write()
         _train_all(task, jobs, _left_unfinished(task))
         task.write()
+        draw_results(folder, loaded, study.trials)
         _refuse_failed(task)
     finally:
         study.close()
@@ -225,6 +227,7 @@ def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
         "repeats": loaded.sweep.repeats,
         "evaluate_on": "validation",
         "reported": None,
+        "tracking": _tracking(loaded),
     }
     task.study.note(trial.number, sweep=str(task.folder.folder.resolve()), seed=seed)
     task.observer.trial_began(trial)
@@ -233,9 +236,17 @@ def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
         spec=loaded.base.changed(settings).value,
         base=str(loaded.base.base),
         folder=str(task.trial_folder(trial)),
+        point=trial.point,
         cache_dir=None if task.cache_dir is None else os.fspath(task.cache_dir),
         asks=loaded.sweep.prune is not None,
     )
+
+
+def _tracking(loaded: LoadedSweep) -> str:
+    """Return where trials are logged: what the base says, else TensorBoard where it is installed."""
+    if "tracking" in loaded.base.spec.model_fields_set:
+        return loaded.base.spec.tracking
+    return "tensorboard" if find_spec("tensorboard") else "none"
 
 
 def _earlier(task: _Sweep, trial: Trial) -> int:

@@ -11,7 +11,8 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -149,17 +150,44 @@ def _train(order: Mapping[str, Any], images: _Images, observer: Observer) -> Non
     from imgcls.spec.document import Document
     from imgcls.spec.loading import NO_FILE, load_document
 
-    folder = Path(order["folder"])
+    run = Run(order["folder"])
     loaded = load_document(Document(NO_FILE, order["spec"]), Path(order["base"]))
+    with _shown(run, order["point"], loaded.spec.tracking) as begin:
 
-    def make_run() -> Run:
-        folder.mkdir()
-        return Run(folder)
+        def make_run() -> Run:
+            run.folder.mkdir()
+            begin()
+            return run
 
+        try:
+            train_into(make_run, loaded, order["cache_dir"], observer, images.load)
+        finally:
+            gc.collect()  # a network is full of circles: it would stay in memory beside the next
+
+
+@contextmanager
+def _shown(run: Run, point: Mapping[str, Any], tracking: str) -> Iterator[Callable[[], None]]:
+    """Give what is called when the trial's folder is there, and log its row of TensorBoard's HParams page."""
+    if tracking != "tensorboard":
+        yield lambda: None
+        return
+    from imgcls.runs import SWEEP_RESOLVED, TENSORBOARD
+    from imgcls.spec.sweeping import load_sweep
+    from imgcls.sweep.results import objectives_of
+    from imgcls.tracking.tensorboard import SweepSession, write_experiment
+
+    whole = Run(run.folder.parent)
+    sweep = load_sweep(whole.path(SWEEP_RESOLVED)).sweep
+    if not whole.path(TENSORBOARD).exists():
+        write_experiment(whole, sweep.parameters, sweep.objective)
+    sessions: list[SweepSession] = []
+    values: dict[str, float] = {}
     try:
-        train_into(make_run, loaded, order["cache_dir"], observer, images.load)
+        yield lambda: sessions.append(SweepSession(run, point))
+        values = dict(zip(sweep.objective, objectives_of(run, sweep), strict=True))
     finally:
-        gc.collect()  # a network is full of circles: it would stay in memory beside the next
+        for session in sessions:
+            session.end(values, completed=bool(values))
 
 
 if __name__ == "__main__":

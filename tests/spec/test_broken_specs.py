@@ -128,7 +128,6 @@ BROKEN = {
     "a name that is a list": ("data: digits\noptimizer: {name: [sgd]}", "2:12", "or a mapping with `name` is accepted"),
     "a layer's main setting": ("data: digits\narchitecture: [conv: 0]", "2:22", "architecture.0.conv  got 0; a whole"),
     "two ways to clip": ("data: digits\noptimizer: {name: sgd, clipnorm: 1, clipvalue: 1}", "2:48", "only one of"),
-    "a key of a later version": ("data: digits\ntracking: mlflow", "2:11", "this version cannot do it yet"),
     "a duplicate key": ("data: digits\nepochs: 3\nepochs: 4", "3:1", "epochs  the key stands twice"),
     "a list as a key": ("data: digits\n? [a]\n: 3", "2:3", "a key is a plain word"),
     "a tag that makes objects": ("data: !!python/object:os.system x", "1:7", "plain values only"),

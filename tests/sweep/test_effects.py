@@ -70,7 +70,7 @@ def test_where_less_is_better_the_best_level_is_the_lowest():
 def test_many_values_are_put_into_bins_and_too_few_trials_claim_nothing():
     points = [{"lr": float(rate)} for rate in np.geomspace(1e-4, 1e-2, 20)]
     (effect,) = find_effects(points, [np.log(point["lr"]) for point in points], maximize=True)
-    assert [level.trials for level in effect.levels] == [5, 5, 5, 5]
+    assert [len(level.values) for level in effect.levels] == [5, 5, 5, 5]
     assert effect.is_told_apart
     (single,) = find_effects([{"a": 1}, {"a": 2}], [0.1, 0.9], maximize=True)
     assert not single.is_told_apart

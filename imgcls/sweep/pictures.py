@@ -1,0 +1,147 @@
+"""The pictures of a sweep, for print: what each parameter does, and every trial as a line through its values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcls.evaluation.pictures import save_figure, short_name
+from imgcls.settings import plain_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from imgcls.sweep.effects import Effect
+
+__all__ = ["draw_effects", "draw_parallel_coordinates"]
+
+TRIAL, MEAN = "0.6", "#d1590a"
+MOST_PANELS = 12
+ACROSS = 4
+MOST_LINES = 1000
+SPREAD = 0.12  # of the lines through one value
+
+
+def draw_effects(path: Path, effects: Sequence[Effect], objective: str) -> None:
+    """Draw a panel a parameter: its trials as dots, and the adjusted mean of each value with its 95 % interval.
+
+    Args:
+        path: the PNG file.
+        effects: the greatest first; of more than twelve the others are left out.
+        objective: its name.
+    """
+    from matplotlib.figure import Figure
+
+    shown = effects[:MOST_PANELS]
+    columns = min(len(shown), ACROSS)
+    rows = math.ceil(len(shown) / columns)
+    figure = Figure(figsize=(max(2.7 * columns, 4.0), 2.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes, effect in zip(panels, shown, strict=False):
+        _draw_effect(axes, effect)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    for place in range(0, len(shown), columns):
+        panels[place].set_ylabel(objective)
+    save_figure(figure, path)
+
+
+def _draw_effect(axes: Axes, effect: Effect) -> None:
+    for place, level in enumerate(effect.levels):
+        spread = np.random.default_rng(0).uniform(-0.16, 0.16, len(level.values))  # else they hide each other
+        axes.plot(place + spread, level.values, ".", color=TRIAL, markersize=3, zorder=1)
+        if level.low is not None and level.high is not None:
+            axes.plot([place, place], [level.low, level.high], color=MEAN, linewidth=2, zorder=2)
+    means = [level.mean for level in effect.levels]
+    axes.plot(range(len(means)), means, "-o", color=MEAN, markersize=5, linewidth=1.2, zorder=3)
+    labels = [short_name(level.label) for level in effect.levels]
+    upright = sum(map(len, labels)) <= 22
+    axes.set_xticks(range(len(labels)), labels, rotation=0 if upright else 30, ha="center" if upright else "right")
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    axes.set_title(f"{short_name(effect.parameter)} ({100 * effect.share:.0f} %)", fontsize=10, parse_math=False)
+    axes.grid(visible=True, axis="y", color="0.88", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_parallel_coordinates(
+    path: Path, points: Sequence[Mapping[str, Any]], values: Sequence[float], objective: str, *, maximize: bool
+) -> None:
+    """Draw each trial as a line through the values of its parameters to its objective, the best ones on top.
+
+    Args:
+        path: the PNG file.
+        points: parameter → value, of each trial with a result.
+        values: the objective of each.
+        objective: its name.
+        maximize: whether more is better.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    order = np.argsort(values if maximize else [-value for value in values])[-MOST_LINES:]
+    axes_of = {name: _scale([point[name] for point in points]) for name in points[0]}
+    axes_of[objective] = _linear(list(values))
+    figure = Figure(figsize=(max(1.7 * len(axes_of), 5.0), 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(axes_of))
+    heights = np.array([scale.heights for scale in axes_of.values()]).T
+    spread = np.array([SPREAD if scale.is_crowded else 0.0 for scale in axes_of.values()])
+    for rank, trial in enumerate(order):
+        share = rank / max(len(order) - 1, 1)
+        color = colormaps["viridis"](share)
+        line = heights[trial] + spread * (share - 0.5)  # of trials with one value the better runs above
+        axes.plot(places, line, color=color, alpha=0.15 + 0.75 * share**2, linewidth=0.7 + 1.3 * share**4)
+    for place, (name, scale) in enumerate(axes_of.items()):
+        axes.plot([place, place], [-SPREAD / 2, 1 + SPREAD / 2], color="0.3", linewidth=1)
+        for label, height in scale.ticks:
+            axes.annotate(
+                short_name(label), (place, height), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center",
+                bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75}, parse_math=False,
+            )  # fmt: skip
+        axes.annotate(
+            short_name(name), (place, 1.1), ha="center", fontsize=9, annotation_clip=False, parse_math=False,
+            weight="bold" if name == objective else "normal",
+        )  # fmt: skip
+    axes.set_xlim(-0.35, len(axes_of) - 0.6)
+    axes.set_ylim(-0.06, 1.18)
+    axes.set_axis_off()
+    save_figure(figure, path)
+
+
+class _Axis:
+    """Where each trial's value stands on an axis from 0 to 1, and what is written beside it."""
+
+    def __init__(
+        self, heights: Sequence[float], ticks: Sequence[tuple[str, float]], *, is_crowded: bool = False
+    ) -> None:
+        self.heights, self.ticks, self.is_crowded = heights, ticks, is_crowded
+
+
+def _scale(values: Sequence[Any]) -> _Axis:
+    labels = [plain_text(value) for value in values]
+    distinct = dict(zip(labels, values, strict=True))
+    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if are_numbers and len(distinct) > 6:
+        return _linear([float(value) for value in values], log=_is_wide(values))
+    if are_numbers:
+        distinct = dict(sorted(distinct.items(), key=lambda item: item[1]))
+    step = 1 / max(len(distinct) - 1, 1)
+    height = {label: place * step for place, label in enumerate(distinct)}
+    return _Axis([height[label] for label in labels], list(height.items()), is_crowded=True)
+
+
+def _is_wide(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) > 30
+
+
+def _linear(values: list[float], *, log: bool = False) -> _Axis:
+    low, high = min(values), max(values)
+    scaled = np.log(values) if log else np.asarray(values, np.float64)
+    heights = (scaled - scaled.min()) / max(float(np.ptp(scaled)), 1e-300)
+    middle = math.sqrt(low * high) if log else (low + high) / 2
+    return _Axis(list(heights), [(f"{low:.3g}", 0.0), (f"{middle:.3g}", 0.5), (f"{high:.3g}", 1.0)])

@@ -1,0 +1,96 @@
+"""What TensorBoard and MLflow are told, read back through their own libraries."""
+
+import io
+
+import pytest
+from PIL import Image
+
+import imgcls
+from imgcls import RunError, runs
+from imgcls.sweep import sweep
+from imgcls.tracking import require_tracker
+
+BASE = {"data": "digits", "architecture": [{"conv": 4}, "flatten"], "batch": 64, "epochs": 2, "lr": 0.01}
+
+
+def events(folder):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    loaded = accumulators.EventAccumulator(str(folder / "tensorboard"), size_guidance={"tensors": 0, "images": 0})
+    return loaded.Reload()
+
+
+def scalars(found, tag):
+    from tensorboard.util.tensor_util import make_ndarray
+
+    return [(event.step, float(make_ndarray(event.tensor_proto))) for event in found.Tensors(tag)]
+
+
+def sessions(found):
+    """Return what the HParams page reads of a run: its settings, and how it ended."""
+    from tensorboard.plugins.hparams import metadata
+
+    plugin = found.summary_metadata
+    start = metadata.parse_session_start_info_plugin_data(plugin[metadata.SESSION_START_INFO_TAG].plugin_data.content)
+    end = metadata.parse_session_end_info_plugin_data(plugin[metadata.SESSION_END_INFO_TAG].plugin_data.content)
+    kinds = {name: value.WhichOneof("kind") for name, value in start.hparams.items()}
+    return {name: getattr(start.hparams[name], kind) for name, kind in kinds.items()}, end.status
+
+
+def test_a_run_is_in_tensorboard_as_it_is_in_its_folder(tmp_path):
+    run = imgcls.train(BASE, {"tracking": "tensorboard"}, runs_dir=tmp_path)
+    found = events(run.folder)
+    history = run.history
+    assert scalars(found, "val_accuracy") == [
+        (epoch, pytest.approx(value)) for epoch, value in zip(history.epoch, history.val_accuracy, strict=True)
+    ]
+    assert scalars(found, "test/accuracy") == [(2, pytest.approx(run.metrics["accuracy"]))]
+    (matrix,) = found.Images("test/confusion_matrix")
+    assert matrix.encoded_image_string == run.path(runs.CONFUSION_PNG).read_bytes()
+    (samples,) = found.Images("test/predictions")
+    assert Image.open(io.BytesIO(samples.encoded_image_string)).size == (samples.width, samples.height)
+    settings, status = sessions(found)
+    assert (settings["lr.initial"], settings["optimizer.name"]) == (0.01, "adam")
+    assert status == 1  # success
+
+
+def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.plugins.hparams import metadata
+
+    parameters = {"optimizer": ["adam", "sgd"], "augmentation": ["none"]}
+    run = sweep({"base": BASE, "parameters": parameters, "jobs": 1}, {"epochs": 1}, runs_dir=tmp_path)
+    (plugin,) = events(run.folder).summary_metadata.values()
+    experiment = metadata.parse_experiment_plugin_data(plugin.plugin_data.content)
+    assert [info.name for info in experiment.hparam_infos] == ["optimizer", "augmentation"]
+    assert [info.name.tag for info in experiment.metric_infos] == ["objective/val_accuracy"]
+    for trial, optimizer in (("trial-1", "adam"), ("trial-2", "sgd")):
+        found = events(run.path(trial))
+        assert sessions(found) == ({"optimizer": optimizer, "augmentation": "none"}, 1)
+        accuracy = imgcls.Run(run.path(trial)).metrics["accuracy"]
+        assert scalars(found, "objective/val_accuracy") == [(0, pytest.approx(accuracy))]
+
+
+def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    run = imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path / "runs")
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("imgcls")
+    (found,) = client.search_runs([experiment.experiment_id])
+    assert found.info.status == "FINISHED"
+    assert found.data.params["optimizer.name"] == "adam"
+    assert found.data.metrics["test_accuracy"] == pytest.approx(run.metrics["accuracy"])
+    assert [metric.step for metric in client.get_metric_history(found.info.run_id, "val_accuracy")] == [1, 2]
+    assert "confusion_matrix.png" in [file.path for file in client.list_artifacts(found.info.run_id)]
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("imgcls.tracking.tracker.find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"pip install 'imgcls\[mlflow\]'"):
+        require_tracker("mlflow")
+    with pytest.raises(RunError, match="tracking: tensorboard is not installed"):
+        imgcls.train(BASE, {"tracking": "tensorboard"}, runs_dir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
