@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import DataError, nearest
-from imgcls.runs import SPEC, STATUS, SWEEP, TIME, Run, folder_name, repeat_name
+from imgcls.runs import FINAL, SPEC, STATUS, SWEEP, TIME, Run, folder_name
 from imgcls.wording import counted, some
 
 __all__ = ["find_run", "full_name", "is_repeat", "list_runs", "refuse_groups", "refuse_sweeps", "runs_dir_of"]
@@ -99,8 +100,10 @@ def _parts(run: Run) -> list[str]:
 
 
 def _part_number(name: str) -> int:
-    """Return which repeat or trial a folder of this name is, from 1; 0 where it is none."""
-    part = re.fullmatch(r"(?:repeat|trial)-(\d+)", name)
+    """Return which repeat, fold or trial a folder of this name is, from 1, the final training last; 0 if it is none."""
+    if name == FINAL:
+        return sys.maxsize
+    part = re.fullmatch(r"(?:repeat|fold|trial)-(\d+)", name)
     return int(part[1]) if part else 0
 
 
@@ -115,8 +118,8 @@ def runs_dir_of(run: Run) -> Path:
 
 
 def is_repeat(run: Run) -> bool:
-    """Whether a run is one of the repeats of another."""
-    return _is_part(run) and run.name == repeat_name(_part_number(run.name))
+    """Whether a run is one of the repeats of another, or a fold of a cross-validation."""
+    return _is_part(run) and run.name.startswith(("repeat", "fold"))
 
 
 def _is_part(run: Run) -> bool:

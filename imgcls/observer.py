@@ -85,5 +85,8 @@ class Observer:
     def trial_ended(self, trial: Trial, best: Trial | None, finished: int) -> None:
         """A trial is completed, pruned or failed; ``best`` is the best of those completed so far."""
 
+    def finishing(self, best: Trial) -> None:
+        """The point of the best trial is trained once more, on the validation images too, and measured on test."""
+
     def evaluating(self, split: str, images: int) -> None:
         """Training is done; the held-out images are predicted."""

@@ -59,6 +59,7 @@ SWEEP_JSON = "sweep.json"
 SWEEP_CSV = "sweep.csv"
 EFFECTS_PNG = "effects.png"
 PARALLEL_PNG = "parallel_coordinates.png"
+FINAL = "final"  # the run folder of the best point, trained on validation images too
 STUDY = "study.db"  # Optuna's
 STATUS = "status.json"
 LOG = "train.log"
@@ -91,6 +92,7 @@ TIMINGS_KEYS: _Types = {
 REPEATS_KEYS: _Types = {
     "repeats": int, "runs": list, "summary": dict, "split": (str, NOTHING), "n": (int, NOTHING),
     "majority_baseline": (*NUMBER, NOTHING), "warnings": (list, NOTHING), "reported": (list, NOTHING),
+    "folds": (int, NOTHING), "overlap": (*NUMBER, NOTHING), "pooled": (dict, NOTHING),
 }  # fmt: skip
 REPEAT_KEYS: _Types = {  # a row of "runs"
     "folder": str, "state": str, "seed": (int, NOTHING), "message": (str, NOTHING),
@@ -316,9 +318,9 @@ def _load_yaml(text: str) -> Any:
     return yaml.load(text, loader)  # noqa: S506 - both are safe
 
 
-def repeat_name(number: int) -> str:
-    """Return the name of a repeat's folder within that of its group; ``number`` counts from 1."""
-    return f"repeat-{number}"
+def repeat_name(number: int, kind: str = "repeat") -> str:
+    """Return the name of a repeat's or fold's folder within that of its group; ``number`` counts from 1."""
+    return f"{kind}-{number}"
 
 
 def trial_name(number: int, count: int) -> str:

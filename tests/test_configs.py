@@ -94,7 +94,9 @@ def test_two_published_figures_cannot_be_true():
 
 
 def test_the_table_has_every_config_of_the_reports_once():
-    assert Counter(re.findall(r"^\| `(report-.*?\.yaml)`", README, re.MULTILINE)) == Counter(REPORTS)
+    assert Counter(re.findall(r"^\| `(report-.*?\.yaml)`", README, re.MULTILINE)) == Counter(
+        name for name in FILES if name.startswith("report-")
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in REPORTS if load(name).spec.data.source == "cifar10"])

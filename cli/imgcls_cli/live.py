@@ -121,7 +121,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
 
     def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
         self.group = (group, number, repeats)
-        self.say(f"repeat    {number} of {repeats}, seed {seed}")
+        kind = "fold" if group.settings.get("folds") else "repeat"
+        self.say(f"{kind:<9} {number} of {repeats}, seed {seed}")
 
     def failed(self, message: str) -> None:
         self._clear()

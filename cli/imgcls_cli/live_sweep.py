@@ -44,6 +44,10 @@ class SweepTerminal(TerminalObserver):
         self.say(f"{trial.number + 1:>{len(str(count))}}/{count}  {point}: {self._outcome(trial)}")
         self._advance("trials", finished, count, self._best(best))
 
+    def finishing(self, best: Trial) -> None:
+        self._clear()
+        self.say(f"final     trial {best.number + 1} once more, on train and validation images")
+
     def _outcome(self, trial: Trial) -> str:
         if trial.state != "completed":
             message = trial.facts.get("message", "")

@@ -59,8 +59,10 @@ def _unfinished(repeats: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
 
 def _print_table(repeats: Mapping[str, Any], console: Console) -> None:
     """Print a row a repeat, then mean, sd, min and max; a narrow terminal has the states in lines below it."""
-    header = ["seed", *(heading for heading, _ in SHOWN_FIGURES.values()), "state"]
-    rows = [[_shown(str, row.get("seed")), *_figures(row), row["state"]] for row in repeats["runs"]]
+    is_folds = repeats.get("folds") is not None
+    header = ["fold" if is_folds else "seed", *(heading for heading, _ in SHOWN_FIGURES.values()), "state"]
+    firsts = [row["folder"].rpartition("-")[2] if is_folds else _shown(str, row.get("seed")) for row in repeats["runs"]]
+    rows = [[first, *_figures(row), row["state"]] for first, row in zip(firsts, repeats["runs"], strict=True)]
     if repeats["finished"]:
         rows += [_summary_row(repeats["summary"], part) for part in PARTS]
     shown = len(header) - (console.width < STATE_COLUMNS)
@@ -78,6 +80,10 @@ def _print_means(repeats: Mapping[str, Any], console: Console) -> None:
     if repeats.get("n") is not None:
         detail.append(f"{repeats['n']:,} {repeats.get('split')} images")
     print_line(console, "accuracy", f"{_mean(accuracy)}  ({'; '.join(detail)})", "bold")
+    if pooled := repeats.get("pooled"):
+        low, high = pooled["accuracy_ci95"]
+        text = f"{pooled['accuracy']:.4f}  (95 % interval {low:.4f} to {high:.4f}; {pooled['n']:,} images, each once)"
+        print_line(console, "pooled", text)
     print_line(console, "macro F1", _mean(repeats["summary"].get("macro_f1", {})))
     if repeats.get("majority_baseline") is not None:
         print_line(console, "baseline", f"{repeats['majority_baseline']:.4f}  (always the most frequent class)")

@@ -1,4 +1,4 @@
-"""What the runs of a folder of repeats have in common: how many there are, how far they came, what they took."""
+"""What the runs of a folder of repeats or folds have in common: how many, how far they came, what they took."""
 
 from __future__ import annotations
 
@@ -76,24 +76,28 @@ def summary_figure(record: Mapping[str, Any], key: str, part: str = "mean") -> A
 def figure_interval(record: Mapping[str, Any], key: str) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of the mean of a figure; of a share within 0 and 1."""
     mean, sd = (summary_figure(record, key, part) for part in ("mean", "sd"))
-    interval = mean_interval(mean, sd, finished(record))
+    interval = mean_interval(mean, sd, finished(record), overlap=record.get("overlap") or 0.0)
     if interval is None or key not in SHARES:
         return interval
     low, high = interval
     return max(low, 0.0), min(high, 1.0)
 
 
-def mean_interval(mean: float | None, sd: float | None, count: int) -> tuple[float, float] | None:
+def mean_interval(
+    mean: float | None, sd: float | None, count: int, *, overlap: float = 0.0
+) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of the mean of runs, by Student's t; None of fewer than two.
 
     Args:
         mean: of the runs.
         sd: their sample standard deviation (n - 1).
         count: how many runs.
+        overlap: of folds, which share most of their training images, how many images each is measured on for one
+            that trains it: their variance is corrected for that (Nadeau and Bengio, 2003).
     """
     if mean is None or sd is None or count < 2:
         return None
     from scipy.special import stdtrit
 
-    reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(count)
+    reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(1 / count + overlap)
     return mean - reach, mean + reach

@@ -15,6 +15,7 @@ __all__ = [
     "Difference",
     "holm",
     "images_needed",
+    "of_folds",
     "of_images",
     "of_repeats",
     "of_run_and_repeats",
@@ -134,6 +135,30 @@ def of_repeats(first: Sequence[float], second: Sequence[float]) -> Difference | 
     value = float(np.mean(second) - np.mean(first))
     p = float(found.pvalue)
     return Difference("Welch's t-test", value, float(interval.low), float(interval.high), p, p)
+
+
+def of_folds(first: Sequence[float], second: Sequence[float], overlap: float) -> Difference | None:
+    """Compare two cross-validations over the same folds: the corrected resampled t-test (Nadeau and Bengio, 2003).
+
+    Args:
+        first: an accuracy a fold.
+        second: likewise, of the other experiment, in the same order.
+        overlap: images that a fold is measured on for one that trains it.
+
+    Returns:
+        None where the folds do not differ at all: nothing is known of chance then.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    gains = np.subtract(second, first)
+    count = len(gains)
+    if count < 2 or not np.ptp(gains):
+        return None
+    value = float(gains.mean())
+    error = float(gains.std(ddof=1)) * math.sqrt(1 / count + overlap)
+    reach = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
+    p = 2 * float(stdtr(count - 1, -abs(value) / error))
+    return Difference("corrected resampled t-test", value, value - reach, value + reach, p, p)
 
 
 def of_run_and_repeats(single: float, repeats: Sequence[float]) -> Difference | None:

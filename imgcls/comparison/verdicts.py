@@ -17,6 +17,7 @@ from imgcls.comparison.significance import (
     LEVEL,
     Difference,
     holm,
+    of_folds,
     of_images,
     of_repeats,
     of_run_and_repeats,
@@ -135,21 +136,25 @@ def _difference(
     sides: Sequence[Side], right: Callable[[int], NDArray[np.bool_] | None], first: int, second: int
 ) -> Difference | None:
     """Test the pair as what it is: two runs, two experiments of several, or one of each."""
-    ones = [side.repeats is None for side in (sides[first], sides[second])]
-    if all(ones):
-        ours, theirs = right(first), right(second)
-        if ours is None or theirs is None or len(ours) != len(theirs):
-            return None
-        return of_images(ours, theirs)
-    accuracies = [_accuracies(sides[index]) for index in (first, second)]
+    ours, theirs = sides[first], sides[second]
+    if ours.repeats is None and theirs.repeats is None:
+        return _of_two_runs(right(first), right(second))
+    accuracies = _accuracies(ours), _accuracies(theirs)
     if not all(accuracies):
         return None
-    if not any(ones):
-        return of_repeats(*accuracies)
-    if ones[0]:
+    if ours.repeats is None:
         return of_run_and_repeats(accuracies[0][0], accuracies[1])
-    found = of_run_and_repeats(accuracies[1][0], accuracies[0])
-    return found and found.turned
+    if theirs.repeats is None:
+        found = of_run_and_repeats(accuracies[1][0], accuracies[0])
+        return found and found.turned
+    overlap = min(_overlap(ours), _overlap(theirs))
+    if overlap and len(accuracies[0]) == len(accuracies[1]):
+        return of_folds(*accuracies, overlap)
+    return of_repeats(*accuracies)
+
+
+def _of_two_runs(ours: NDArray[np.bool_] | None, theirs: NDArray[np.bool_] | None) -> Difference | None:
+    return None if ours is None or theirs is None or len(ours) != len(theirs) else of_images(ours, theirs)
 
 
 def _accuracies(side: Side) -> list[float]:
@@ -157,6 +162,11 @@ def _accuracies(side: Side) -> list[float]:
         return [side.metrics["accuracy"]]
     rows = what_there_is(Run(side.folder), lambda run: run.repeats).get("runs", ())
     return [row["accuracy"] for row in rows if row["state"] == "completed"]
+
+
+def _overlap(side: Side) -> float:
+    """Return how far the folds of a cross-validation are not independent of each other; 0 of repeats."""
+    return what_there_is(Run(side.folder), lambda run: run.repeats).get("overlap") or 0.0
 
 
 def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:

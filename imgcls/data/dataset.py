@@ -19,7 +19,7 @@ from imgcls.data.parts import PARTS, PartSources
 from imgcls.data.preparation import prepare
 from imgcls.data.problems import raise_problems
 from imgcls.data.sources import list_path, list_source
-from imgcls.data.splits import carve, check_parts, limit_part, ranks
+from imgcls.data.splits import assign_folds, carve, check_parts, limit_part, ranks
 from imgcls.data.store import Prepared
 from imgcls.errors import DataError
 from imgcls.findings import Finding
@@ -43,7 +43,7 @@ class Dataset:
         paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
         sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
         sizes: uint32 (n, 2), height and width of each picture as it came, in pixels.
-        splits: ``train``, ``validation`` and ``test``, as far as there are → rows, ascending.
+        splits: ``train``, ``validation``, ``test`` and ``fold``, as far as there are → rows, ascending.
         parts: where each part came from, as a spec would say it; empty for images that were not divided.
         findings: what the user should be told.
         key: names the prepared store.
@@ -154,18 +154,38 @@ def _divide(data: DataSpec, listing: Listing, prepared: Prepared, sources: PartS
     parts = listing.parts.copy()
     _check_groups(listing)
     rank = ranks(data.split_seed, prepared.sha256, listing.ids)
+
+    def tied(rows: NDArray[np.int64]) -> _Tied:
+        groups = None if listing.groups is None else [listing.groups[row] for row in rows]
+        return prepared.labels[rows], prepared.sha256[rows], groups, rank[rows]
+
+    def limited(part: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        limit = getattr(data.limit, part)
+        return rows if limit is None else limit_part(rows, prepared.labels, rank, limit, part)
+
+    fractions, held = sources.fractions, {}
+    if data.fold is not None:  # validation images are taken from what the fold leaves
+        fractions = {part: share for part, share in fractions.items() if part == "test"}
     own = np.flatnonzero(parts == PARTS.index("train"))
-    groups = None if listing.groups is None else [listing.groups[row] for row in own]
-    parts[own] = carve(
-        prepared.labels[own], prepared.sha256[own], groups, rank[own], sources.fractions, listing.classes
-    )
-    splits = {}
-    for index, part in enumerate(PARTS):
-        if part in sources.names or part in sources.fractions:
-            rows = np.flatnonzero(parts == index)
-            limit = getattr(data.limit, part)
-            splits[part] = rows if limit is None else limit_part(rows, prepared.labels, rank, limit, part)
+    parts[own] = carve(*tied(own), fractions, listing.classes)
+    if data.fold is not None:
+        pool = limited("train", np.flatnonzero(parts == PARTS.index("train")))
+        fold = assign_folds(*tied(pool), data.fold.of, listing.classes)
+        held["fold"], rest = pool[fold == data.fold.index], pool[fold != data.fold.index]
+        parts[own[parts[own] == 0]] = -1
+        later = {part: share for part, share in sources.fractions.items() if part == "validation"}
+        parts[rest] = carve(*tied(rest), later, listing.classes)
+    splits = {
+        part: limited(part, np.flatnonzero(parts == index))
+        for index, part in enumerate(PARTS)
+        if part in sources.names or part in sources.fractions
+    } | held
+    if data.merge_validation and "validation" in splits:
+        splits["train"] = np.sort(np.concatenate([splits["train"], splits.pop("validation")]))
     return splits
+
+
+_Tied = tuple[NDArray[np.int32], NDArray[np.uint8], list[str] | None, NDArray[np.uint64]]
 
 
 def _check_groups(listing: Listing) -> None:

@@ -14,7 +14,7 @@ from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError
 from imgcls.wording import counted
 
-__all__ = ["carve", "check_parts", "limit_part", "ranks"]
+__all__ = ["assign_folds", "carve", "check_parts", "limit_part", "ranks"]
 
 LEAST_CLASSES = 2  # with one, every network is always right
 
@@ -83,6 +83,37 @@ def carve(
     if clusters:
         _repair(result, labels, unit, rank, sorted(parts))
     _check_carved(result, labels, unit, parts, classes, grouped=groups is not None)
+    return result
+
+
+def assign_folds(
+    labels: NDArray[np.int32],
+    hashes: NDArray[np.uint8],
+    groups: Sequence[str] | None,
+    rank: NDArray[np.uint64],
+    count: int,
+    classes: Sequence[str],
+) -> NDArray[np.int8]:
+    """Return the fold of each image, int8 (n,) from 1 to ``count``: stratified, and by group, as ``carve``.
+
+    Args:
+        labels: int (n,), index into ``classes``.
+        hashes: uint8 (n, 32), of the content.
+        groups: the group of each image; None if only equal content ties images.
+        rank: uint64 (n,), decides among equals.
+        count: of the folds.
+        classes: their names, for messages.
+
+    Raises:
+        DataError: a class has too few images, or too few groups, for the folds.
+    """
+    result = np.full(len(labels), count, np.int8)
+    for fold in range(1, count):
+        left = np.flatnonzero(result == count)
+        own = None if groups is None else [groups[row] for row in left.tolist()]
+        share = {"test": 1 / (count - fold + 1)}
+        taken = carve(labels[left], hashes[left], own, rank[left], share, classes) > 0
+        result[left[taken]] = fold
     return result
 
 

@@ -21,13 +21,13 @@ __all__ = ["draw_predictions", "held_out_part", "measure", "predict_part", "rema
 
 
 def held_out_part(spec: Spec, dataset: Dataset) -> str:
-    """Return the part that the result is measured on: test if there is one, unless the spec leaves that shut.
+    """Return the part that the result is measured on: a fold, else test, unless the spec leaves that shut.
 
     Raises:
         DataError: the spec wants the validation part, and there is none.
     """
     if spec.evaluate_on == "auto":
-        return next(split for split in ("test", "validation", "train") if split in dataset.splits)
+        return next(split for split in ("fold", "test", "validation", "train") if split in dataset.splits)
     if spec.evaluate_on not in dataset.splits:
         there = ", ".join(dataset.splits)
         raise DataError(f"evaluate_on: {spec.evaluate_on}: there is no such part; the data has {there}")
@@ -97,6 +97,6 @@ def unchanged_classes(spec: Spec, dataset: Dataset) -> list[Finding]:
 
 
 def _not_held_out(spec: Spec, split: str) -> list[Finding]:
-    if split in ("test", "data", spec.evaluate_on):
+    if split in ("fold", "test", "data", spec.evaluate_on):
         return []
     return [Finding("not_held_out", f"measured on the {split} part, which the training used: too good to be true")]

@@ -60,8 +60,15 @@ class Prepared:
     dataset: Dataset
     device: backend.Device
     cache: Cache
+    load: LoadImages
     precision_reason: str = ""
     distribution: backend.Distribution = backend.ALONE
+
+    def for_member(self, spec: Spec, observer: Observer) -> Prepared:
+        """Return what one training of several starts from: another fold has other images in each part."""
+        if spec.data == self.spec.data:
+            return replace(self, spec=spec)
+        return replace(self, spec=spec, dataset=self.load(spec, self.loaded.base, self.cache, observer))
 
     @cached_property
     def pixels(self) -> PixelStatistics:
@@ -108,7 +115,8 @@ def prepare(
     with backend.meeting(cluster) as workers:
         with clock("data"):
             cache = Cache(Path(cache_dir) if cache_dir else None)
-            dataset = (load or load_images_of)(loaded.spec.completed(), loaded.base, cache, observer)
+            load = load or load_images_of
+            dataset = load(loaded.spec.completed().members[0], loaded.base, cache, observer)
         spec, reason = _in_force(loaded, dataset), ""
         with clock("start_up"):
             device = backend.start(spec.device, spec.backend)
@@ -120,7 +128,7 @@ def prepare(
     if spec.precision == "auto":
         with clock("precision"):
             spec, reason = _with_precision(spec, dataset, device, cache)
-    return Prepared(loaded, spec, dataset, device, cache, reason, distribution)
+    return Prepared(loaded, spec, dataset, device, cache, load, reason, distribution)
 
 
 def _plan(loaded: LoadedSpec, dataset: Dataset) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The same experiment with several seeds: how much of a result is chance."""
+"""The same experiment with several seeds, or on several folds: how much of a result is chance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from imgcls import backend, runs
 from imgcls.errors import RunError
@@ -27,7 +29,7 @@ COLUMNS = ("folder", "seed", "state", *REPEAT_FIGURES, "message")
 
 
 def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Observer) -> None:
-    """Run an experiment with seeds that follow on the spec's, each in a folder within the group's.
+    """Run an experiment with seeds that follow on the spec's, or on each fold, each in a folder within the group's.
 
     A repeat that fails is noted and the others go on, but not where several workers train together. The summary is
     written anew after each.
@@ -38,19 +40,21 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
     Raises:
         RunError: a repeat failed; raised after the last.
     """
-    spec = prepared.spec
+    spec, kind = prepared.spec, "fold" if prepared.spec.folds else "repeat"
     with recorded(group):
         write_inputs(group, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         rows: list[dict[str, Any]] = [
-            {"folder": repeat_name(number), "seed": spec.seed + number - 1, "state": "not begun", "message": ""}
-            for number in range(1, spec.repeats + 1)
+            {"folder": repeat_name(number, kind), "seed": member.seed, "state": "not begun", "message": ""}
+            for number, member in enumerate(spec.members, start=1)
         ]
-        for number, row in enumerate(rows, start=1):
-            observer.repeating(group, number, spec.repeats, row["seed"])
+        for number, (row, member) in enumerate(zip(rows, spec.members, strict=True), start=1):
+            observer.repeating(group, number, len(rows), member.seed)
             row["state"] = "running"
             _write(group, prepared, rows)
             try:
-                _repeat(group, prepared, row, first, observer)
+                # published figures are those of several runs, if any: the group is held against them
+                own = prepared.for_member(member.model_copy(update={"reported": None}), observer)
+                _repeat(group, own, row, first, observer)
             except RunError as error:
                 row |= {"state": "failed", "message": str(error)}
                 if prepared.distribution.workers > 1:  # the others may be anywhere in this repeat
@@ -65,18 +69,16 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
                 _write(group, prepared, rows)
         failed = [row["folder"] for row in rows if row["state"] == "failed"]
         if failed:
-            raise RunError(f"{len(failed)} of {len(rows)} repeats failed ({', '.join(failed)}); see {group.folder}")
+            raise RunError(f"{len(failed)} of {len(rows)} {kind}s failed ({', '.join(failed)}); see {group.folder}")
 
 
 def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], first: list[Built], observer: Observer) -> None:
     """Do one repeat, and put its figures into its row."""
     clock, run = Clock(), Run(group.path(row["folder"]), is_kept=group.is_kept)
     run.folder.mkdir()
-    # published figures are those of several runs, if any: the group is held against them
-    spec = prepared.spec.model_copy(update={"seed": row["seed"], "repeats": 1, "reported": None})
     with clock("build"), backend.memory_is_told():
-        built = first.pop() if first else prepared.build(spec)
-    run_once(run, prepared, spec, built, observer, clock)
+        built = first.pop() if first else prepared.build(prepared.spec)
+    run_once(run, prepared, prepared.spec, built, observer, clock)
     figures = {name: run.metrics.get(name) for name in REPEAT_FIGURES} | {"seconds": run.timings["total"]}
     row |= figures | {"state": "completed"}
 
@@ -112,10 +114,34 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
     }
     if finished:
         record["majority_baseline"] = finished[0].metrics["majority_baseline"]
+    if prepared.spec.folds:
+        counts = [len(prepared.dataset.splits[part]) for part in ("fold", "train")]
+        record |= {"folds": prepared.spec.folds, "overlap": counts[0] / counts[1]}
+        if len(finished) == len(rows):
+            record["pooled"] = _pooled(group, finished)
     if prepared.spec.reported and finished:
         record["reported"] = published_beside(prepared.spec, [result_of(run) for run in finished])
     write_csv(group.path(runs.REPEATS_CSV), COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
     write_json(group.path(runs.REPEATS_JSON), record)
+
+
+def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
+    """Return the figures of all folds' images together, each of them predicted once; write their tables."""
+    from imgcls.evaluation.metrics import compute_metrics
+    from imgcls.evaluation.pictures import draw_confusion_matrix
+    from imgcls.evaluation.tables import write_confusion_matrix, write_report
+
+    classes = finished[0].metrics["classes"]
+    tables = [run.predictions for run in finished]
+    labels = np.concatenate([[classes.index(name) for name in table["true"]] for table in tables])
+    probabilities = np.concatenate([table.iloc[:, -len(classes) :].to_numpy(np.float64) for table in tables])
+    counts = [run.metrics["n"] for run in finished]
+    loss = float(np.average([run.metrics["loss"] for run in finished], weights=counts))
+    pooled = compute_metrics(labels, probabilities, classes, loss=loss, split="fold")
+    write_confusion_matrix(group, pooled)
+    write_report(group, pooled)
+    draw_confusion_matrix(group.path(runs.CONFUSION_PNG), np.array(pooled["confusion_matrix"]), classes)
+    return pooled
 
 
 def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str]]:

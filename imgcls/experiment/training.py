@@ -33,9 +33,10 @@ def train(
 ) -> Run:
     """Run an experiment: prepare the data, train, evaluate once on the held-out part, write the run folder.
 
-    With ``repeats`` in the spec all of that but the data is done so often, each time with another seed: the folder then
-    holds a run folder for each repeat, and a summary of them. With ``distribute: multi_worker`` each worker does all of
-    that, and the folder that is kept is the first one's: those of the others are gone when their processes end.
+    With ``repeats`` in the spec all of that but the data is done so often, each time with another seed, with ``folds``
+    once for each fold: the folder then holds a run folder for each, and a summary. With ``distribute: multi_worker``
+    each worker does all of that, and the folder that is kept is the first one's: those of the others are gone when
+    their processes end.
 
     Args:
         spec: a YAML file, or the spec as a mapping.
@@ -84,7 +85,7 @@ def train_into(
             first = [prepared.build(prepared.spec)]  # before there is a folder: it may not fit
         observer.remarked(first[0].findings)
     run = make_run() if prepared.distribution.rank == 0 else scratch_run()
-    if prepared.spec.repeats > 1:
+    if prepared.spec.repeats > 1 or prepared.spec.folds:
         run_repeats(run, prepared, first, observer)
     else:
         run_once(run, prepared, prepared.spec, first.pop(), observer, clock)

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from imgcls.spec.fields import Count, Label, Natural, Record, accepts, fault, mapping
+from imgcls.spec.fields import Count, Flag, Label, Natural, Record, accepts, fault, mapping
 
-__all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataCode", "DataSpec", "LimitSpec", "expand_data"]
+__all__ = ["BUILT_IN", "SOURCES", "BuiltIn", "DataCode", "DataSpec", "FoldSpec", "LimitSpec", "expand_data"]
 
 
 class BuiltIn(Record):
@@ -78,6 +78,21 @@ class LimitSpec(Record):
     """Images to test on."""
 
 
+class FoldSpec(Record):
+    """Which fold of a cross-validation is measured; `folds: 5` at the top trains them all."""
+
+    index: Count
+    """Counts from 1."""
+    of: Annotated[int, Field(ge=2), accepts("a whole number of at least 2")]
+    """How many folds there are."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.index > self.of:
+            raise fault(f"there is no fold {self.index} of {self.of}", "index")
+        return self
+
+
 class DataSpec(Record):
     """Where the images come from, and which of them train, validate and test."""
 
@@ -97,6 +112,10 @@ class DataSpec(Record):
     """A CSV column: rows of one group never fall into two parts."""
     limit: Annotated[LimitSpec, mapping("a mapping such as {train: 1000}")] = LimitSpec()
     """At most so many images of a part."""
+    fold: FoldSpec | None = None
+    """Measure on this fold of what is not the test part, and train on the others."""
+    merge_validation: Flag = False
+    """Train on the validation images too, when all choices are made."""
     split_seed: Natural = 0
     """Chooses which images a carved part takes. Apart from `seed`, so that repeats share their test images."""
     on_bad_image: Literal["error", "skip"] = "error"
@@ -112,6 +131,8 @@ class DataSpec(Record):
             raise fault(f"source {self.source} is built in and takes no path", "path")
         if self.group is not None and self.source != "csv":
             raise fault("group names a column, which only the source csv has", "group")
+        if self.merge_validation and (self.fold is not None or self.validation == "none"):
+            raise fault("merge_validation: there are no validation images of their own", "merge_validation")
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise fault("classes has a name twice", "classes")
         if (

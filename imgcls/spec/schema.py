@@ -7,10 +7,12 @@ from typing import Any
 from imgcls.spec.layers import LAYERS
 from imgcls.spec.optimization import OPTIMIZERS
 from imgcls.spec.spec import Spec
+from imgcls.spec.sweep import SweepSpec
 
-__all__ = ["SCHEMA_ID", "json_schema"]
+__all__ = ["SCHEMA_ID", "SWEEP_SCHEMA_ID", "json_schema", "sweep_schema"]
 
 SCHEMA_ID = "urn:imgcls:spec:1"
+SWEEP_SCHEMA_ID = "urn:imgcls:sweep:1"
 
 _OPTIMIZERS = {record.__name__ for record in OPTIMIZERS.values()}
 
@@ -70,6 +72,21 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         "title": "imgcls experiment",
+        **schema,
+    }
+
+
+def sweep_schema() -> dict[str, Any]:
+    """Return the schema of a sweep; it leaves the base to ``json_schema``."""
+    schema = SweepSpec.model_json_schema(by_alias=True, mode="validation")
+    for definition in (schema, *schema["$defs"].values()):
+        _without_titles(definition)
+    for name, definition in schema["$defs"].items():
+        _describe(name, definition)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SWEEP_SCHEMA_ID,
+        "title": "imgcls sweep",
         **schema,
     }
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from imgcls.spec.architecture import AirbenchSpec, AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
-from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, expand_data
+from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, FoldSpec, expand_data
 from imgcls.spec.extending import allow_extends
 from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand, shown
 from imgcls.spec.loss import AnyLoss, FocalSpec, expand_loss
@@ -116,6 +116,8 @@ class Spec(Record):
     """Several devices: those of this machine (mirrored), or of the machines that TF_CONFIG names (multi_worker)."""
     repeats: Count = 1
     """Train so often, with seeds that follow on `seed`."""
+    folds: Annotated[int, Field(ge=2), accepts("a whole number of at least 2")] | None = None
+    """Cross-validation: divide all but the test part into so many folds, and measure on each what others trained."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
     """Where else to log; tensorboard and mlflow are installed by `pip install 'imgcls[tensorboard]'` or `[mlflow]`."""
     reported: Annotated[ReportedSpec | None, AfterValidator(refuse_percentages)] = None
@@ -147,10 +149,18 @@ class Spec(Record):
             raise fault("trainable says which part of a backbone learns: there is none", "stages", "architecture")
         if self.color == "grayscale" and getattr(self.architecture, "weights", None) == "imagenet":
             raise fault("ImageNet weights are of colour images: set color: rgb, or weights: none", "color")
-        _refuse_shared_parts(self.data)
-        if self.data.validation == "none":
-            self._refuse_watching()
+        self._check_parts()
         return self
+
+    def _check_parts(self) -> None:
+        """Raise where the parts of the data do not go with what is measured or watched."""
+        if self.folds and self.repeats > 1:
+            raise fault("folds or repeats, one of the two at a time", "folds", "repeats")
+        if self.folds and (self.evaluate_on != "auto" or self.data.fold or self.data.merge_validation):
+            raise fault("folds say what is measured on", "folds", "evaluate_on", "data.fold", "data.merge_validation")
+        _refuse_shared_parts(self.data)
+        if self.data.validation == "none" or self.data.merge_validation:
+            self._refuse_watching()
 
     def _refuse_watching(self) -> None:
         """Raise where something needs the validation part, of which there is none."""
@@ -187,6 +197,18 @@ class Spec(Record):
             return self.loss
         is_mixed = self.label_smoothing > 0 or self.augmentation.mixes_labels
         return "categorical_crossentropy" if is_mixed else "sparse_categorical_crossentropy"
+
+    @property
+    def members(self) -> tuple[Spec, ...]:
+        """The trainings that make up the experiment: one, or one for each repeat or fold."""
+        alone = {"repeats": 1, "folds": None}
+        if self.folds:
+            folds = [FoldSpec(index=number, of=self.folds) for number in range(1, self.folds + 1)]
+            return tuple(
+                self.model_copy(update=alone | {"data": self.data.model_copy(update={"fold": fold})}) for fold in folds
+            )
+        seeds = range(self.seed, self.seed + self.repeats)
+        return tuple(self.model_copy(update=alone | {"seed": seed}) for seed in seeds)
 
     def completed(self) -> Spec:
         """Return the spec with every default filled in that can be known without reading the data.

@@ -141,7 +141,9 @@ class SweepSpec(Record):
     parameters: Annotated[
         dict[
             Annotated[str, Field(min_length=1)],
-            Annotated[ParameterSpec, shorthand(_expand_parameter, list[Any], "a list of values, or a mapping")],
+            Annotated[
+                ParameterSpec, shorthand(_expand_parameter, list[Any] | ParameterSpec, "a list of values, or a mapping")
+            ],
         ],
         mapping("a mapping of keys to their values"),
         Field(min_length=1),
@@ -161,7 +163,7 @@ class SweepSpec(Record):
     """What is looked for, on validation images; several give the trade-offs between them (Pareto front)."""
     prune: Annotated[
         PruneSpec | None,
-        shorthand(_expand_prune, Literal["none", "median", "hyperband"] | None, "none, median, hyperband or a mapping",
+        shorthand(_expand_prune, Literal["none", "median", "hyperband"] | PruneSpec | None, "none, median, hyperband or a mapping",
                   optional=True),
     ] = None  # fmt: skip
     """Whether trials that fall behind are given up before their last epoch."""

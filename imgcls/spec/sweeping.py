@@ -17,7 +17,9 @@ from imgcls.spec.document import Document, KeyPath, read_document
 from imgcls.spec.explaining import Places, explain
 from imgcls.spec.extending import moved
 from imgcls.spec.loading import NO_FILE, LoadedSpec, legal_name, load_document, load_spec, plain
+from imgcls.spec.optimization import Plateau
 from imgcls.spec.problems import Mark, Problem, spec_error
+from imgcls.spec.spec import Spec
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import counted
@@ -109,6 +111,9 @@ def load_sweep(
         raise spec_error(document.source, [*explain(error, places, SweepSpec), *problems]) from error
     if base is not None:
         problems = _wrong_points(sweep, base, places)
+        if sweep.final and not _can_be_final(base.spec):
+            message = "the validation part is watched by stages or by a plateau: there would be none to watch"
+            problems.append(places.problem(("final",), message))
     if base is None or problems:
         raise spec_error(document.source, problems)
     return LoadedSweep(sweep, base, write_yaml(value) if text is None else text, document.source)
@@ -131,6 +136,11 @@ def _load_base(
         if not isinstance(given, dict) or not error.problems:
             raise
         return None, [problem for problem in error.problems if isinstance(problem, Problem)]
+
+
+def _can_be_final(spec: Spec) -> bool:
+    """Tell whether a training can do without the validation part that it watches: its epochs are known then."""
+    return not spec.watches_validation or (not spec.stages and not isinstance(spec.lr, Plateau) and not spec.folds)
 
 
 def _part(document: Document, key: str) -> Document:

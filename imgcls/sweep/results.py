@@ -26,7 +26,7 @@ from imgcls.wording import counted
 if TYPE_CHECKING:
     from imgcls.sweep.study import Trial
 
-__all__ = ["draw_results", "facts_of", "objectives_of", "write_results"]
+__all__ = ["draw_results", "facts_of", "final_settings", "objectives_of", "write_results"]
 
 _SHOWN = 10  # best trials
 _FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
@@ -94,7 +94,8 @@ def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], bes
         "n": n,
         "best": [_record(trial, sweep, n) for trial in ranked[:_SHOWN]],
         "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
-        "verdict": _verdict(folder, sweep, ranked, found, n),
+        "final": _final(folder),
+        "verdict": [*_verdict(folder, sweep, ranked, found, n), *_final_text(folder, ranked)],
     }
     write_json(folder.path(runs.SWEEP_JSON), record)
 
@@ -112,6 +113,44 @@ def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> N
     points, values = [trial.point for trial in done], [trial.values[0] for trial in done]
     maximize = OBJECTIVES[name] == "maximize"
     draw_parallel_coordinates(folder.path(runs.PARALLEL_PNG), points, values, name, maximize=maximize)
+
+
+def final_settings(loaded: LoadedSweep, best: Trial) -> dict[str, Any]:
+    """Return what the final training of a trial's point has of its own.
+
+    There are no validation images left to stop by: it lasts as long as the trial did, to its best epoch where that was
+    restored.
+    """
+    settings = {"data.merge_validation": True, "evaluate_on": "auto"}
+    rule = loaded.base.changed(loaded.sweep.overrides(best.point)).spec.phases[0].early_stopping
+    if rule is not None:
+        epochs = best.facts["best_epoch" if rule.restore_best else "epochs_run"]
+        settings |= {"early_stopping": None, "epochs": max(1, round(epochs))}
+    return settings
+
+
+def _final(folder: Run) -> dict[str, Any] | None:
+    """Return what the final training came to; None where there is none."""
+    run = Run(folder.path(runs.FINAL))
+    members = [member for member in run.members or (run,) if member.path(runs.METRICS).is_file()]
+    if not members:
+        return None
+    metrics = [member.metrics for member in members]
+    known = {key: fmean(each[key] for each in metrics) for key in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return known | {"n": metrics[0]["n"], "split": metrics[0]["split"], "repeats": len(members)}
+
+
+def _final_text(folder: Run, ranked: Sequence[Trial]) -> list[str]:
+    final = _final(folder)
+    if final is None:
+        return []
+    n, split = final["n"], final["split"]
+    low, high = accuracy_interval(round(final["accuracy"] * n), n)
+    text = (
+        f"final: trial {ranked[0].number + 1}, chosen among {len(ranked)}, trained on validation images too: accuracy "
+        f"{final['accuracy']:.4f} on {n:,} {split} images (95 % {low:.4f} to {high:.4f})"
+    )
+    return [text]
 
 
 def _row(trial: Trial, sweep: SweepSpec, deviation: Sequence[str]) -> list[Any]:

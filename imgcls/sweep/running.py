@@ -23,7 +23,7 @@ from imgcls.runs import Run, check_writable, create_run, trial_name
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
 from imgcls.sweep.pool import Pool, shares
-from imgcls.sweep.results import draw_results, facts_of, objectives_of, write_results
+from imgcls.sweep.results import draw_results, facts_of, final_settings, objectives_of, write_results
 
 if TYPE_CHECKING:
     from imgcls.sweep.study import Study, Trial
@@ -48,7 +48,8 @@ class _Sweep:
         return self.folder.path(trial_name(trial.number + 1, self.loaded.sweep.trial_count))
 
     def write(self) -> None:
-        n = len(self.dataset.splits["validation"])
+        measured = ("train", "validation", "fold") if self.loaded.base.spec.folds else ("validation",)
+        n = sum(len(self.dataset.splits.get(part, ())) for part in measured)
         write_results(self.folder, self.loaded, self.study.trials, self.study.best, n)
 
     def complete(self, trial: Trial) -> None:
@@ -143,7 +144,7 @@ _WORKER_BYTES = 2_000_000_000  # TensorFlow with a small network; images are sha
 def _prepare(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
     """Prepare the images once for all trials, in this process, which needs no TensorFlow for it."""
     refuse_missing_weights(loaded.base)
-    spec = loaded.base.changed({"evaluate_on": "validation", "reported": None}).spec.completed()
+    spec = loaded.base.changed(_held_out(loaded) | {"reported": None}).spec.completed().members[0]
     dataset = load_images_of(spec, loaded.base.base, Cache(Path(cache_dir) if cache_dir else None), observer)
     held_out_part(spec, dataset)
     return dataset
@@ -161,6 +162,8 @@ def _run(folder: Run, loaded: LoadedSweep, dataset: Dataset, cache_dir: Path | s
         task = _Sweep(folder, loaded, study, dataset, cache_dir, observer)
         task.write()
         _train_all(task, jobs, _left_unfinished(task))
+        if loaded.sweep.final and study.best:
+            _train_final(task, study.best[0])
         task.write()
         draw_results(folder, loaded, study.trials)
         _refuse_failed(task)
@@ -172,7 +175,8 @@ def _left_unfinished(task: _Sweep) -> list[Trial]:
     """Return the trials that were being trained when the sweep ended; one that was done but not told of is told of."""
     left = []
     for trial in task.study.trials:
-        if trial.state != "unfinished" or trial.facts.get("sweep") != str(task.folder.folder.resolve()):
+        is_own = not task.loaded.sweep.storage or trial.facts.get("sweep") == str(task.folder.folder.resolve())
+        if trial.state != "unfinished" or not is_own:
             continue
         run = Run(task.trial_folder(trial))
         if run.folder.exists() and _ended(run) == "completed":
@@ -218,28 +222,52 @@ def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
 
 
 def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
-    loaded = task.loaded
-    seed = loaded.base.spec.seed + _earlier(task, trial)
-    settings = {
-        **loaded.sweep.overrides(trial.point),
-        "name": f"{loaded.name}-{trial.number + 1}"[:80],
-        "seed": seed,
-        "repeats": loaded.sweep.repeats,
-        "evaluate_on": "validation",
-        "reported": None,
-        "tracking": _tracking(loaded),
-    }
+    seed = task.loaded.base.spec.seed + _earlier(task, trial)
     task.study.note(trial.number, sweep=str(task.folder.folder.resolve()), seed=seed)
     task.observer.trial_began(trial)
+    settings = {"name": f"{task.loaded.name}-{trial.number + 1}"[:80], "seed": seed, **_held_out(task.loaded)}
+    asks = task.loaded.sweep.prune is not None
+    _hand_out(task, pool, index, trial, task.trial_folder(trial), settings, asks=asks)
+
+
+def _hand_out(
+    task: _Sweep, pool: Pool, index: int, trial: Trial, folder: Path, settings: Mapping[str, Any], *, asks: bool
+) -> None:
+    """Have a worker train the point of a trial into a folder."""
+    loaded = task.loaded
+    common: dict[str, Any] = {"repeats": loaded.sweep.repeats, "reported": None, "tracking": _tracking(loaded)}
     pool.send(
         index,
-        spec=loaded.base.changed(settings).value,
+        spec=loaded.base.changed(loaded.sweep.overrides(trial.point) | common | dict(settings)).value,
         base=str(loaded.base.base),
-        folder=str(task.trial_folder(trial)),
+        folder=str(folder),
         point=trial.point,
         cache_dir=None if task.cache_dir is None else os.fspath(task.cache_dir),
-        asks=loaded.sweep.prune is not None,
+        asks=asks,
     )
+
+
+def _held_out(loaded: LoadedSweep) -> dict[str, Any]:
+    """Return the setting that leaves the test part shut; of a cross-validation the folds do."""
+    return {} if loaded.base.spec.folds else {"evaluate_on": "validation"}
+
+
+def _train_final(task: _Sweep, best: Trial) -> None:
+    """Train the best point on train and validation images, and measure it once on the test part."""
+    run = Run(task.folder.path(runs.FINAL))
+    if run.folder.exists():
+        if _ended(run) == "completed":
+            return
+        shutil.rmtree(run.folder)
+    task.observer.finishing(best)
+    settings = final_settings(task.loaded, best) | {"name": f"{task.loaded.name}-final"[:80]}
+    with Pool(shares(1), task.folder.path(runs.LOG)) as pool:
+        _hand_out(task, pool, 0, best, run.folder, settings, asks=False)
+        message: Mapping[str, Any] | None = {}
+        while message is not None and "end" not in message:
+            _, message = pool.next()
+    if message is None or message["end"] != "completed":
+        raise RunError(f"the final training failed: {(message or {}).get('message') or 'its process ended'}")
 
 
 def _tracking(loaded: LoadedSweep) -> str:

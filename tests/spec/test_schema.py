@@ -8,9 +8,12 @@ import pytest
 from imgcls.errors import SpecError
 from imgcls.spec import load_spec
 from imgcls.spec.document import read_document, read_text
-from imgcls.spec.schema import json_schema
+from imgcls.spec.schema import json_schema, sweep_schema
+from imgcls.spec.sweeping import is_sweep
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+SWEEPS = [path for path in FILES if is_sweep(path)]
+CONFIGS = [path for path in FILES if path not in SWEEPS]
 
 PRODUCT = """
 data: data/flowers
@@ -90,6 +93,17 @@ def validator():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_config_fits_the_schema(validator, path):
     validator.validate(read_document(path).value)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
+def test_every_sweep_fits_its_schema(path):
+    schema = sweep_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    sweep = jsonschema.Draft202012Validator(schema)
+    value = read_document(path).value
+    sweep.validate(value)
+    for wrong in ({"trials": 0}, {"metod": "tpe"}, {"method": "tpee"}, {"objective": "test_accuracy"}, {"jobs": "two"}):
+        assert not sweep.is_valid(value | wrong)
 
 
 @pytest.mark.parametrize("text", [*SHORT, BACKBONE])

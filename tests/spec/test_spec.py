@@ -11,9 +11,10 @@ from imgcls.errors import SpecError
 from imgcls.spec import load_spec, parse_overrides, spec_yaml
 from imgcls.spec.architecture import PRESETS
 from imgcls.spec.document import parse_value, read_text
+from imgcls.spec.sweeping import is_sweep
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(ROOT.glob("configs/**/*.yaml"))
+CONFIGS = sorted(path for path in ROOT.glob("configs/**/*.yaml") if not is_sweep(path))
 
 FULL = """
 data: data/flowers

@@ -49,7 +49,8 @@ def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     log = Log()
     parameters = {**TWO, "pool": {"keys": ["architecture.1.max_pool"], "values": [2, 9]}}
-    given = {"base": BASE, "parameters": parameters, "name": "grid", "jobs": 2}
+    base = {**BASE, "early_stopping": {"patience": 2, "monitor": "val_loss"}}
+    given = {"base": base, "parameters": parameters, "name": "grid", "jobs": 2, "final": True}
     run = sweep(given, runs_dir=folder / "runs", cache_dir=folder / "cache", observer=log)
     return run, log
 
@@ -82,6 +83,19 @@ def test_what_it_comes_to_is_in_words_and_figures(swept):
     assert record["best"][0]["point"]["optimizer"] == "adam"
     assert record["n"] == 269
     assert any("trial 1 is the best of 2" in text for text in record["verdict"])
+
+
+def test_the_best_point_is_trained_on_validation_images_too_and_measured_once_on_test(swept):
+    run, _ = swept
+    final = find_run("grid/final", run.folder.parent)
+    parts = [row["split"] for row in final.manifest]
+    assert (parts.count("train"), parts.count("test"), "validation" in parts) == (1528, 269, False)
+    assert final.metrics["split"] == "test"
+    assert final.settings["optimizer"]["name"] == "adam"
+    assert final.settings["early_stopping"] is None
+    assert final.settings["epochs"] == Run(run.path("trial-1")).metrics["best_epoch"]
+    assert f"accuracy {final.metrics['accuracy']:.4f} on 269 test images" in run.sweep["verdict"][-1]
+    assert "chosen among 2" in run.sweep["verdict"][-1]
 
 
 def test_trials_are_found_and_compared_as_runs(swept):
