@@ -163,9 +163,13 @@ class SweepSpec(Record):
     """What is looked for, on validation images; several give the trade-offs between them (Pareto front)."""
     prune: Annotated[
         PruneSpec | None,
-        shorthand(_expand_prune, Literal["none", "median", "hyperband"] | PruneSpec | None, "none, median, hyperband or a mapping",
-                  optional=True),
-    ] = None  # fmt: skip
+        shorthand(
+            _expand_prune,
+            Literal["none", "median", "hyperband"] | PruneSpec | None,
+            "none, median, hyperband or a mapping",
+            optional=True,
+        ),
+    ] = None
     """Whether trials that fall behind are given up before their last epoch."""
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Trials at a time, each in a process of its own that keeps to its share of the cores; auto finds a good number."""
