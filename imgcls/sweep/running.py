@@ -200,14 +200,14 @@ def _ended(run: Run) -> str:
 
 def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
     """Keep the workers busy until there is no point left, and all that was begun has ended."""
-    busy: dict[int, Trial] = {}
+    busy: dict[int, tuple[Trial, float]] = {}
     finished = sum(trial.state in ("completed", "pruned", "failed") for trial in task.study.trials)
     task.observer.sweeping(task.folder, task.loaded.sweep, jobs, finished)
     with Pool(shares(jobs), task.folder.path(runs.LOG)) as pool:
         while True:
             for index in range(jobs):
                 if index not in busy and (trial := left.pop(0) if left else task.study.ask()) is not None:
-                    busy[index] = trial
+                    busy[index] = (trial, time.monotonic())
                     _begin(task, pool, index, trial)
             if not busy:
                 return
@@ -215,10 +215,12 @@ def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
             if index not in busy:
                 continue
             if message is not None and "epoch" in message:
-                _epoch(task, pool, index, busy[index], message)
+                _epoch(task, pool, index, busy[index][0], message)
             else:
                 finished += 1
-                _end(task, busy.pop(index), message, finished)
+                trial, begun = busy.pop(index)
+                task.study.note(trial.number, seconds=time.monotonic() - begun)
+                _end(task, trial, message, finished)
 
 
 def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
