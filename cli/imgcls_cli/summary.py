@@ -61,7 +61,16 @@ def print_summary(run: Run, console: Console) -> None:
         print_line(console, "epochs", _progress(summary))
     for damage in summary["damaged"]:
         print_line(console, "warning", damage, "yellow")
-    print_line(console, "files", f"in {summary['folder']}: {', '.join(summary['files'])}")
+    print_line(console, "files", f"in {summary['folder']}: {', '.join(_shortened(summary['files']))}")
+
+
+def _shortened(files: Sequence[str]) -> list[str]:
+    """Return file names, those of many repeats, folds or trials as ``trial-001 to trial-144``."""
+    parts: dict[str, list[str]] = {}
+    for name in files:
+        stem, _, number = name.rpartition("-")
+        parts.setdefault(stem if number.isdecimal() else name, []).append(name)
+    return [f"{names[0]} to {names[-1]}" if len(names) > 2 else ", ".join(names) for names in parts.values()]
 
 
 def print_result(metrics: Mapping[str, Any], console: Console) -> None:

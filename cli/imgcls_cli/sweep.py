@@ -28,7 +28,9 @@ def sweep(  # noqa: PLR0917 - an argument an option
     method: Annotated[str | None, typer.Option(help="grid, random, qmc, tpe or nsga2.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with one that was interrupted.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points, and train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the points and estimate the time; train none.")
+    ] = False,
     cache_dir: CacheDir = None,
 ) -> None:
     """Train a spec at many points, measured on validation images; the test part stays shut.
@@ -46,7 +48,7 @@ def sweep(  # noqa: PLR0917 - an argument an option
     if resume:
         _refuse_beside_resume([key for key in given if key != "jobs"], settings)
     if dry_run:
-        _list_points(spec, settings, given)
+        _list_points(spec, settings, given, cache_dir)
         return
     end_on_signals()
     with SweepTerminal(err) as observer:
@@ -83,12 +85,16 @@ def _to_resume(reference: str, runs_dir: Path) -> Run:
     return find_run(reference, runs_dir)
 
 
-def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any]) -> None:
-    """Print the points, where they are known before a trial has been trained."""
+def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any], cache_dir: Path | None) -> None:
+    """Print the points, where they are known before a trial has been trained, and about how long they take."""
     from imgcls.settings import plain_text
     from imgcls.spec import parse_overrides
     from imgcls.spec.sweeping import describe_sweep, load_sweep
-    from imgcls_cli.console import new_table, out, plain
+    from imgcls.sweep import estimate_seconds
+    from imgcls_cli.console import err, new_table, out, plain
+    from imgcls_cli.lines import duration
+    from imgcls_cli.live_sweep import SweepTerminal
+    from imgcls_cli.signals import end_on_signals
 
     loaded = load_sweep(spec, parse_overrides(settings or []), options)
     if points := list(loaded.sweep.planned()):
@@ -99,3 +105,12 @@ def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any])
             table.add_row(str(number), *(plain(plain_text(value)) for value in point.values()))
         out.print(table)
     out.print(plain(describe_sweep(loaded)), soft_wrap=True)
+    end_on_signals()
+    with SweepTerminal(err, nothing_yet="no estimate") as observer:
+        seconds = estimate_seconds(loaded, cache_dir=cache_dir, observer=observer)
+    about = (
+        "how long it takes is not known: its stages have epochs of their own"
+        if seconds is None
+        else (f"about {duration(seconds)} on this machine, without what pruning and early stopping save")
+    )
+    out.print(plain(about), soft_wrap=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from imgcls.settings import plain_text
 
-__all__ = ["Effect", "Level", "find_effects"]
+__all__ = ["Effect", "Level", "find_effects", "percent"]
 
 LEVEL = 0.05
 _MOST_LEVELS = 6  # a parameter with more values is shown in bins
@@ -65,6 +65,11 @@ class Effect:
     def is_told_apart(self) -> bool:
         """Whether it is more than chance, and the two levels too."""
         return self.p is not None and self.p < LEVEL and self.low is not None and self.low > 0
+
+
+def percent(share: float) -> str:
+    """Return a share as ``95 %``, or ``0.3 %`` where it is small."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
 
 
 @dataclass(frozen=True)

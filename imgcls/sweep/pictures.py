@@ -11,11 +11,11 @@ import numpy as np
 
 from imgcls.evaluation.pictures import save_figure, short_name
 from imgcls.settings import plain_text
+from imgcls.sweep.effects import Effect, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from imgcls.sweep.effects import Effect
 
 __all__ = ["draw_effects", "draw_parallel_coordinates"]
 
@@ -63,7 +63,7 @@ def _draw_effect(axes: Axes, effect: Effect) -> None:
     axes.set_xticks(range(len(labels)), labels, rotation=0 if upright else 30, ha="center" if upright else "right")
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlim(-0.5, len(labels) - 0.5)
-    axes.set_title(f"{short_name(effect.parameter)} ({100 * effect.share:.0f} %)", fontsize=10, parse_math=False)
+    axes.set_title(f"{short_name(effect.parameter)} ({percent(effect.share)})", fontsize=10, parse_math=False)
     axes.grid(visible=True, axis="y", color="0.88", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -20,7 +20,7 @@ from imgcls.runs import Run, trial_name
 from imgcls.settings import plain_text
 from imgcls.spec.sweep import OBJECTIVES, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
-from imgcls.sweep.effects import Effect, find_effects
+from imgcls.sweep.effects import Effect, find_effects, percent
 from imgcls.wording import counted
 
 if TYPE_CHECKING:
@@ -210,10 +210,10 @@ def _effects_text(objective: str, effects: Sequence[Effect]) -> str:
         return f"{objective}: no parameter has an effect that these trials could tell from chance"
     first, *others = told
     text = (
-        f"{objective}: {first.parameter} matters most ({100 * first.share:.0f} % of the variance): "
+        f"{objective}: {first.parameter} matters most ({percent(first.share)} of the variance): "
         f"{_difference(objective, first)}"
     )
-    text += "".join(f"; {each.parameter}: {_difference(objective, each)} ({100 * each.share:.0f} %)" for each in others)
+    text += "".join(f"; {each.parameter}: {_difference(objective, each)} ({percent(each.share)})" for each in others)
     silent = [effect.parameter for effect in effects if not effect.is_told_apart]
     return text + (f"; no effect shown of {', '.join(silent)}" if silent else "")
 

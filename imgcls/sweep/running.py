@@ -28,7 +28,7 @@ from imgcls.sweep.results import draw_results, facts_of, final_settings, objecti
 if TYPE_CHECKING:
     from imgcls.sweep.study import Study, Trial
 
-__all__ = ["job_count", "resume_sweep", "sweep"]
+__all__ = ["job_count", "load_images_once", "resume_sweep", "sweep"]
 
 _STILL_WAITING_S = 30.0  # for a trial that outlives its sweep, as long as its worker takes to notice
 
@@ -88,7 +88,7 @@ def sweep(
     observer = observer or Observer()
     loaded = load_sweep(source, overrides, options)
     check_writable(Path(runs_dir))
-    dataset = _prepare(loaded, cache_dir, observer)
+    dataset = load_images_once(loaded, cache_dir, observer)
     folder = create_run(Path(runs_dir), loaded.name)
     with recorded(folder):
         write_text(folder.path(runs.SWEEP), loaded.text)
@@ -115,7 +115,7 @@ def resume_sweep(
     if folder.status.state == "running":
         raise DataError(f"{folder.folder} is running: another process is at it")
     loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
-    dataset = _prepare(loaded, cache_dir, observer)
+    dataset = load_images_once(loaded, cache_dir, observer)
     with recorded(folder):
         _run(folder, loaded, dataset, cache_dir, observer)
     return folder
@@ -141,7 +141,7 @@ def job_count(sweep: SweepSpec, device: str) -> int:
 _WORKER_BYTES = 2_000_000_000  # TensorFlow with a small network; images are shared, for they are mapped from the cache
 
 
-def _prepare(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
+def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
     """Prepare the images once for all trials, in this process, which needs no TensorFlow for it."""
     refuse_missing_weights(loaded.base)
     spec = loaded.base.changed(_held_out(loaded) | {"reported": None}).spec.completed().members[0]

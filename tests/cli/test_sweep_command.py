@@ -1,6 +1,7 @@
 """``sweep`` as the shell runs it."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def test_a_dry_run_lists_the_points_and_makes_no_folder(imgcls, sweep_file, tmp_
     assert [line.split() for line in done.out.splitlines() if line.strip().startswith(("1 ", "2 ", "3 "))] == [
         ["1", "0.01"], ["2", "0.02"],
     ]  # fmt: skip
+    assert re.search(r"about \d+\.\d s on this machine", done.out)
     assert not (tmp_path / "runs").exists()
 
 
