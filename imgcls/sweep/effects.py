@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from imgcls.settings import plain_text
 
-__all__ = ["Effect", "Level", "find_effects", "percent"]
+__all__ = ["Effect", "Interaction", "Level", "find_effects", "find_interactions", "percent"]
 
 LEVEL = 0.05
 _MOST_LEVELS = 6  # a parameter with more values is shown in bins
@@ -67,6 +68,20 @@ class Effect:
         return self.p is not None and self.p < LEVEL and self.low is not None and self.low > 0
 
 
+@dataclass(frozen=True)
+class Interaction:
+    """Two parameters of which what one does depends on the other.
+
+    Attributes:
+        share: of the objective's variance over all trials that goes with it, beyond what each does alone, 0..1.
+        p: of the F-test that there is none, corrected for there being several pairs (Bonferroni).
+    """
+
+    parameters: tuple[str, str]
+    share: float
+    p: float
+
+
 def percent(share: float) -> str:
     """Return a share as ``95 %``, or ``0.3 %`` where it is small."""
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
@@ -93,13 +108,10 @@ def find_effects(points: Sequence[Mapping[str, Any]], values: Sequence[float], *
         values: the objective of each.
         maximize: whether more is better.
     """
-    names = points[0] if points else ()
-    factors = [factor for factor in (_factor(name, points) for name in names) if len(factor.labels) > 1]
-    observed = np.asarray(values, np.float64)
-    if not factors or len(observed) < 2:
+    model = _model(points, values)
+    if model is None:
         return []
-    model = _Model(factors, observed)
-    found = [_effect(model, place, maximize=maximize) for place in range(len(factors))]
+    found = [_effect(model, place, maximize=maximize) for place in range(len(model.factors))]
     return sorted(found, key=lambda effect: -effect.share)
 
 
@@ -122,6 +134,39 @@ def _binned(name: str, values: NDArray[np.float64]) -> _Factor:
     _, members = np.unique(members, return_inverse=True)  # ties may leave a bin empty
     bins = [values[members == each] for each in range(members.max() + 1)]
     return _Factor(name, tuple(f"{each.min():.3g} to {each.max():.3g}" for each in bins), members)
+
+
+def find_interactions(points: Sequence[Mapping[str, Any]], values: Sequence[float]) -> list[Interaction]:
+    """Return the pairs of parameters that depend on each other by more than chance, the greatest share first.
+
+    Each pair is added to the additive model of ``find_effects`` alone (Fisher, 1935).
+
+    Args:
+        points: parameter → value, of each trial with a result.
+        values: the objective of each.
+    """
+    from scipy.stats import f
+
+    model = _model(points, values)
+    pairs = [] if model is None else list(itertools.combinations(range(len(model.factors)), 2))
+    found = []
+    for pair in pairs:
+        assert model is not None
+        squares, freedom, left, residual = model.gained(*pair)
+        if freedom < 1 or left < 1:
+            continue
+        p = float(f.sf((squares / freedom) / max(residual / left, 1e-300), freedom, left)) * len(pairs)
+        if p < LEVEL:
+            names = (model.factors[pair[0]].name, model.factors[pair[1]].name)
+            found.append(Interaction(names, squares / model.total, p))
+    return sorted(found, key=lambda interaction: -interaction.share)
+
+
+def _model(points: Sequence[Mapping[str, Any]], values: Sequence[float]) -> _Model | None:
+    """Return the additive model of what varies; None where there is nothing to fit."""
+    names = points[0] if points else ()
+    factors = [factor for factor in (_factor(name, points) for name in names) if len(factor.labels) > 1]
+    return _Model(factors, np.asarray(values, np.float64)) if factors and len(values) > 1 else None
 
 
 class _Model:
@@ -167,6 +212,20 @@ class _Model:
         residual = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
         rank = int(np.linalg.matrix_rank(self.design)) - int(np.linalg.matrix_rank(design))
         return max(residual - self.residual, 0.0), rank
+
+    def gained(self, first: int, second: int) -> tuple[float, int, int, float]:
+        """Return what letting two factors depend on each other explains, its degrees of freedom, those left, the rest.
+
+        The first and the last are sums of squares.
+        """
+        ours, theirs = (
+            np.eye(len(each.labels))[each.members][:, 1:] for each in (self.factors[first], self.factors[second])
+        )
+        products = (ours[:, :, None] * theirs[:, None, :]).reshape(len(ours), -1)
+        design = np.hstack([self.design, products])
+        residual = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
+        left = len(self.observed) - int(np.linalg.matrix_rank(design))
+        return max(self.residual - residual, 0.0), self.freedom - left, left, residual
 
 
 def _effect(model: _Model, place: int, *, maximize: bool) -> Effect:

@@ -20,7 +20,7 @@ from imgcls.runs import Run, trial_name
 from imgcls.settings import plain_text
 from imgcls.spec.sweep import OBJECTIVES, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
-from imgcls.sweep.effects import Effect, find_effects, percent
+from imgcls.sweep.effects import Effect, Interaction, find_effects, find_interactions, percent
 from imgcls.wording import counted
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_results", "facts_of", "final_settings", "objectives_of", "write_results"]
 
 _SHOWN = 10  # best trials
+_JOINT = 3  # pairs of parameters that are named
 _FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
 
 
@@ -80,7 +81,7 @@ def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], bes
     write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, deviation) for trial in trials])
     done = [trial for trial in trials if trial.state == "completed"]
     ranked = _ranked(done, best, sweep)
-    found = _effects(done, sweep)
+    found, joint = _effects(done, sweep), _interactions(done, sweep)
     record = {
         "schema_version": 1,
         "name": loaded.name,
@@ -94,8 +95,9 @@ def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], bes
         "n": n,
         "best": [_record(trial, sweep, n) for trial in ranked[:_SHOWN]],
         "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
+        "interactions": {name: [asdict(pair) for pair in each] for name, each in joint.items()},
         "final": _final(folder),
-        "verdict": [*_verdict(folder, sweep, ranked, found, n), *_final_text(folder, ranked)],
+        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(folder, ranked)],
     }
     write_json(folder.path(runs.SWEEP_JSON), record)
 
@@ -191,13 +193,27 @@ def _effects(done: Sequence[Trial], sweep: SweepSpec) -> dict[str, list[Effect]]
     }
 
 
+def _interactions(done: Sequence[Trial], sweep: SweepSpec) -> dict[str, list[Interaction]]:
+    points = [trial.point for trial in done]
+    return {
+        name: find_interactions(points, [trial.values[place] for trial in done])
+        for place, name in enumerate(sweep.objective)
+    }
+
+
 def _verdict(
-    folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], found: Mapping[str, Sequence[Effect]], n: int
+    folder: Run,
+    sweep: SweepSpec,
+    ranked: Sequence[Trial],
+    found: Mapping[str, Sequence[Effect]],
+    joint: Mapping[str, Sequence[Interaction]],
+    n: int,
 ) -> list[str]:
     """Say in sentences what was found, and what not."""
     if not ranked:
         return []
     said = [_effects_text(name, effects) for name, effects in found.items()]
+    said += [_joint_text(name, pairs) for name, pairs in joint.items() if pairs]
     if len(sweep.objective) > 1:
         front = f"{counted(len(ranked), 'trial')} of the sweep have no other that is better in every objective"
         return [front, *said]
@@ -216,6 +232,11 @@ def _effects_text(objective: str, effects: Sequence[Effect]) -> str:
     text += "".join(f"; {each.parameter}: {_difference(objective, each)} ({percent(each.share)})" for each in others)
     silent = [effect.parameter for effect in effects if not effect.is_told_apart]
     return text + (f"; no effect shown of {', '.join(silent)}" if silent else "")
+
+
+def _joint_text(objective: str, pairs: Sequence[Interaction]) -> str:
+    shown = ", ".join(f"{' and '.join(pair.parameters)} ({percent(pair.share)})" for pair in pairs[:_JOINT])
+    return f"{objective}: depend on each other: {shown}"
 
 
 def _difference(objective: str, effect: Effect) -> str:

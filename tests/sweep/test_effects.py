@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imgcls.sweep.effects import find_effects
+from imgcls.sweep.effects import find_effects, find_interactions
 
 
 def grid(**values):
@@ -75,3 +75,20 @@ def test_many_values_are_put_into_bins_and_too_few_trials_claim_nothing():
     (single,) = find_effects([{"a": 1}, {"a": 2}], [0.1, 0.9], maximize=True)
     assert not single.is_told_apart
     assert find_effects([{"a": 1}, {"a": 1}], [0.1, 0.9], maximize=True) == []
+
+
+def test_what_depends_on_what_is_found_and_noise_is_not():
+    rng = np.random.default_rng(4)
+    points = grid(optimizer=["adam", "sgd"], pool=[2, 4], units=[1, 2, 3]) * 2
+    flipped = [
+        (1 if point["optimizer"] == "adam" else -1) * (1 if point["pool"] == 2 else -1) * 0.05 + rng.normal(0, 0.01)
+        for point in points
+    ]
+    (found,) = find_interactions(points, flipped)
+    assert found.parameters == ("optimizer", "pool")
+    assert found.share > 0.8
+    effects = find_effects(points, flipped, maximize=True)
+    assert not any(effect.is_told_apart for effect in effects), "on average neither does anything"
+    noise = [find_interactions(points, rng.normal(0, 1, len(points))) for _ in range(100)]
+    assert sum(map(bool, noise)) < 15
+    assert find_interactions(points[:3], [0.1, 0.2, 0.3]) == []
