@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from imgcls import runs
 from imgcls.errors import RunError
 from imgcls.observer import Observer
 from imgcls.runs import Run
@@ -46,7 +45,7 @@ def estimate_seconds(
     start, trials = 0.0, []
     with tempfile.TemporaryDirectory(prefix="imgcls-estimate-") as name:
         folder = Path(name)
-        with Pool(shares(jobs)[:1], folder / runs.LOG) as pool:
+        with Pool(shares(jobs)[:1], folder) as pool:
             for number, point in enumerate(_typical(loaded)):
                 run = Run(folder / f"point-{number}")
                 _train_a_little(pool, loaded, point, run, cache_dir)

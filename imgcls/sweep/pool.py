@@ -1,4 +1,8 @@
-"""Worker processes: each starts TensorFlow once, keeps to its share of the cores, and may die without harm."""
+"""Worker processes: each starts TensorFlow once, keeps to its share of the cores, and may die without harm.
+
+Each holds a lock in the sweep's folder as long as it lives: who goes on with a sweep that was killed waits for its
+workers, which notice the end of their orders within seconds, lest two train one trial.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,23 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-__all__ = ["Pool", "shares"]
+from filelock import FileLock, Timeout
+
+from imgcls.errors import DataError
+from imgcls.runs import LOG
+
+__all__ = ["Pool", "gpu_count", "shares", "wait_for_workers"]
 
 _GRACE_S = 10.0
+_LOCK = ".worker-"
 
 
 class _Worker:
     """One process; what it says is put into ``events`` as (worker's index, message), and None when it is gone."""
 
-    def __init__(self, index: int, cores: Sequence[int], log: IO[bytes], events: queue.Queue[Any]) -> None:
+    def __init__(
+        self, index: int, cores: Sequence[int], folder: Path, log: IO[bytes], events: queue.Queue[Any]
+    ) -> None:
         self.index, self.cores = index, cores
         environment = os.environ | _one_gpu(index)
         self.process = subprocess.Popen(
@@ -36,7 +48,7 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the sweep, which tells its workers
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
-        self.send(cores=list(cores))
+        self.send(cores=list(cores), lock=str(folder / f"{_LOCK}{index}"))
 
     def _listen(self, events: queue.Queue[Any]) -> None:
         assert self.process.stdout is not None
@@ -64,18 +76,18 @@ class Pool(AbstractContextManager["Pool"]):
 
     Args:
         cores: of each worker.
-        log: the file that takes what they print.
+        folder: has their locks, and the log that takes what they print.
     """
 
-    def __init__(self, cores: Sequence[Sequence[int]], log: Path) -> None:
-        self._cores, self._log = cores, log.open("ab")
+    def __init__(self, cores: Sequence[Sequence[int]], folder: Path) -> None:
+        self._cores, self._folder, self._log = cores, folder, (folder / LOG).open("ab")
         self._events: queue.Queue[tuple[_Worker, Mapping[str, Any] | None]] = queue.Queue()
         self._workers: dict[int, _Worker] = {}
 
     def send(self, index: int, **message: Any) -> None:
         """Tell a worker something; it is started where it does not run yet, or no more."""
         if index not in self._workers:
-            self._workers[index] = _Worker(index, self._cores[index], self._log, self._events)
+            self._workers[index] = _Worker(index, self._cores[index], self._folder, self._log, self._events)
         self._workers[index].send(**message)
 
     def next(self) -> tuple[int, Mapping[str, Any] | None]:
@@ -107,6 +119,20 @@ class Pool(AbstractContextManager["Pool"]):
         self._log.close()
 
 
+def wait_for_workers(folder: Path) -> None:
+    """Wait until no worker of an earlier process is at the sweep of a folder.
+
+    Raises:
+        DataError: one still is, after longer than it takes to notice that it should not be.
+    """
+    for path in folder.glob(f"{_LOCK}*"):
+        try:
+            with FileLock(path, timeout=3 * _GRACE_S):
+                pass
+        except Timeout as error:
+            raise DataError(f"{folder} is still being trained by another process") from error
+
+
 def shares(jobs: int) -> list[list[int]]:
     """Return which cores each of so many workers takes; empty where the system does not say which there are."""
     if not hasattr(os, "sched_getaffinity"):
@@ -118,9 +144,19 @@ def shares(jobs: int) -> list[list[int]]:
     return [cores[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
+def gpu_count() -> int:
+    """Return how many NVIDIA GPUs there are to share out."""
+    return len(_gpus())
+
+
+def _gpus() -> list[str]:
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name]
+    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
 def _one_gpu(index: int) -> dict[str, str]:
     """Return the variable that leaves a worker one of several GPUs."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    folder = Path("/proc/driver/nvidia/gpus")
-    names = given.split(",") if given else [str(number) for number in range(len(list(folder.glob("*"))))]
+    names = _gpus()
     return {"CUDA_VISIBLE_DEVICES": names[index % len(names)]} if len(names) > 1 else {}

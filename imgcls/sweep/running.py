@@ -22,15 +22,13 @@ from imgcls.recording import recorded
 from imgcls.runs import Run, check_writable, create_run, trial_name
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
-from imgcls.sweep.pool import Pool, shares
+from imgcls.sweep.pool import Pool, gpu_count, shares, wait_for_workers
 from imgcls.sweep.results import draw_results, facts_of, final_settings, objectives_of, write_results
 
 if TYPE_CHECKING:
     from imgcls.sweep.study import Study, Trial
 
 __all__ = ["job_count", "load_images_once", "resume_sweep", "sweep"]
-
-_STILL_WAITING_S = 30.0  # for a trial that outlives its sweep, as long as its worker takes to notice
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,7 @@ def resume_sweep(
         raise DataError(f"{folder.folder} is running: another process is at it")
     loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
     dataset = load_images_once(loaded, cache_dir, observer)
+    wait_for_workers(folder.folder)
     with recorded(folder):
         _run(folder, loaded, dataset, cache_dir, observer)
     return folder
@@ -132,8 +131,8 @@ def job_count(sweep: SweepSpec, device: str) -> int:
     from imgcls.backend import free_memory
     from imgcls.backend.device import core_count
 
-    if device == "gpu":
-        return 1
+    if device != "cpu" and (gpus := gpu_count()):
+        return min(gpus, sweep.trial_count)
     room = int(free_memory() or 0) // _WORKER_BYTES
     return max(1, min(core_count(), room, sweep.trial_count))
 
@@ -179,7 +178,7 @@ def _left_unfinished(task: _Sweep) -> list[Trial]:
         if trial.state != "unfinished" or not is_own:
             continue
         run = Run(task.trial_folder(trial))
-        if run.folder.exists() and _ended(run) == "completed":
+        if run.folder.exists() and run.status.state == "completed":
             task.complete(trial)
             continue
         if run.folder.exists():
@@ -188,22 +187,12 @@ def _left_unfinished(task: _Sweep) -> list[Trial]:
     return left
 
 
-def _ended(run: Run) -> str:
-    """Return the state of a trial whose sweep is gone, once its worker is too."""
-    until = time.monotonic() + _STILL_WAITING_S
-    while run.status.state == "running" and time.monotonic() < until:
-        time.sleep(0.2)
-    if run.status.state == "running":
-        raise DataError(f"{run.folder} is still being trained by another process")
-    return run.status.state
-
-
 def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
     """Keep the workers busy until there is no point left, and all that was begun has ended."""
     busy: dict[int, tuple[Trial, float]] = {}
     finished = sum(trial.state in ("completed", "pruned", "failed") for trial in task.study.trials)
     task.observer.sweeping(task.folder, task.loaded.sweep, jobs, finished)
-    with Pool(shares(jobs), task.folder.path(runs.LOG)) as pool:
+    with Pool(shares(jobs), task.folder.folder) as pool:
         while True:
             for index in range(jobs):
                 if index not in busy and (trial := left.pop(0) if left else task.study.ask()) is not None:
@@ -258,12 +247,12 @@ def _train_final(task: _Sweep, best: Trial) -> None:
     """Train the best point on train and validation images, and measure it once on the test part."""
     run = Run(task.folder.path(runs.FINAL))
     if run.folder.exists():
-        if _ended(run) == "completed":
+        if run.status.state == "completed":
             return
         shutil.rmtree(run.folder)
     task.observer.finishing(best)
     settings = final_settings(task.loaded, best) | {"name": f"{task.loaded.name}-final"[:80]}
-    with Pool(shares(1), task.folder.path(runs.LOG)) as pool:
+    with Pool(shares(1), task.folder.folder) as pool:
         _hand_out(task, pool, 0, best, run.folder, settings, asks=False)
         message: Mapping[str, Any] | None = {}
         while message is not None and "end" not in message:

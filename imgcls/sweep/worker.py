@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from filelock import FileLock
+
 from imgcls.errors import ImgclsError
 from imgcls.observer import Observer
 from imgcls.runs import Run
@@ -120,8 +122,9 @@ def main() -> None:
         return
     _keep_to(begin["cores"])
     images = _Images()
-    while (order := inbox.next()) is not None:
-        send(**_outcome(order, images, inbox, send))
+    with FileLock(begin["lock"]):  # as long as this process lives, or is killed
+        while (order := inbox.next()) is not None:
+            send(**_outcome(order, images, inbox, send))
 
 
 def _keep_to(cores: Sequence[int]) -> None:
@@ -143,7 +146,7 @@ def _outcome(order: Mapping[str, Any], images: _Images, inbox: _Inbox, send: Cal
     return {"end": "completed", "message": ""}
 
 
-def _train(order: Mapping[str, Any], images: _Images, observer: Observer) -> None:
+def _train(order: Mapping[str, Any], images: _Images, observer: _Trial) -> None:
     import gc
 
     from imgcls.experiment import train_into
@@ -155,6 +158,7 @@ def _train(order: Mapping[str, Any], images: _Images, observer: Observer) -> Non
     with _shown(run, order["point"], loaded.spec.tracking) as begin:
 
         def make_run() -> Run:
+            observer.inbox.raise_if_over()  # who goes on with the sweep makes the folder then
             run.folder.mkdir()
             begin()
             return run
