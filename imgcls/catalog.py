@@ -103,7 +103,7 @@ def _part_number(name: str) -> int:
     """Return which repeat, fold or trial a folder of this name is, from 1, the final training last; 0 if it is none."""
     if name == FINAL:
         return sys.maxsize
-    part = re.fullmatch(r"(?:repeat|fold|trial)-(\d+)", name)
+    part = re.fullmatch(r"(?:(?:repeat|fold)-(?=[1-9])|trial-)([0-9]+)", name)
     return int(part[1]) if part else 0
 
 
@@ -153,7 +153,8 @@ def refuse_sweeps(run: Run) -> None:
         DataError: it is a sweep; names trials.
     """
     if run.is_sweep:
-        raise DataError(f"{run.folder} is a sweep of {counted(len(_parts(run)), 'trial')}{_one_of(run)}")
+        trials = sum(name != FINAL for name in _parts(run))
+        raise DataError(f"{run.folder} is a sweep of {counted(trials, 'trial')}{_one_of(run)}")
 
 
 def _one_of(run: Run) -> str:

@@ -163,7 +163,7 @@ def test_evaluate_takes_the_backend_that_the_run_was_trained_with(monkeypatch):
         chosen.append(name)
         raise RunError("as far as this test goes")
 
-    monkeypatch.setattr(evaluating, "refuse_repeats", lambda run: None)
+    monkeypatch.setattr(evaluating, "refuse_groups", lambda run: None)
     monkeypatch.setattr(evaluating, "_resolved", lambda run: load_spec({**SPEC, "backend": "torch"}).spec)
     monkeypatch.setattr(Run, "metrics", {})
     monkeypatch.setattr(backend, "choose", choose)

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from imgcls import runs
-from imgcls.catalog import find_run, full_name, list_runs, refuse_repeats
+from imgcls.catalog import find_run, full_name, list_runs, refuse_groups
 from imgcls.errors import DataError, RunError
 from imgcls.runs import Run, check_writable, create_run
 
@@ -168,10 +168,10 @@ def test_a_repeat_that_is_not_there_gets_those_that_are(tmp_path):
 def test_where_one_network_is_needed_a_folder_of_repeats_is_refused(tmp_path):
     group = repeated(tmp_path)
     with pytest.raises(DataError, match=r"is a folder of 10 repeats; name one: .*_cnn/repeat-1 \(it has repeat-1, "):
-        refuse_repeats(group)
-    refuse_repeats(group.members[0])
+        refuse_groups(group)
+    refuse_groups(group.members[0])
     with pytest.raises(DataError, match="is a folder of 10 repeats; none has begun"):
-        refuse_repeats(repeated(tmp_path, "none", repeats=()))
+        refuse_groups(repeated(tmp_path, "none", repeats=()))
 
 
 @pytest.mark.parametrize("reference", ["latest", "cnn"])

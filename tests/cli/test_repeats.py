@@ -189,7 +189,7 @@ def test_a_repeat_has_the_name_of_its_run_and_is_shown_as_a_run(imgcls, five):
     ("reference", "message"),
     [
         ("five/repeat-9", "five has no repeat-9; it has repeat-1, repeat-2, repeat-3, repeat-4, repeat-5"),
-        ("one/repeat-1", "one has no repeat-1: it is no folder of repeats"),
+        ("one/repeat-1", "one has no repeat-1: it is no sweep and no folder of repeats"),
         ("nothing/repeat-1", "no run 'nothing' in"),
     ],
 )
