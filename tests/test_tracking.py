@@ -70,6 +70,7 @@ def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
         assert scalars(found, "objective/val_accuracy") == [(0, pytest.approx(accuracy))]
 
 
+@pytest.mark.filterwarnings("ignore")  # MLflow's and its database's own
 def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
     pytest.importorskip("mlflow")
     from mlflow.tracking import MlflowClient
