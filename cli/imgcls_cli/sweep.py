@@ -77,12 +77,20 @@ def _refuse_beside_resume(options: list[str], settings: list[str] | None) -> Non
 
 def _to_resume(reference: str, runs_dir: Path) -> Run:
     """Return the folder that is meant: that of a name or path, or of a YAML file the newest of its name."""
-    from imgcls.catalog import find_run
-    from imgcls.spec.sweeping import load_sweep
+    from imgcls.catalog import find_run, list_runs
+    from imgcls.errors import DataError
+    from imgcls.runs import SWEEP_RESOLVED
+    from imgcls.spec.sweeping import sweep_name
 
-    if Path(reference).suffix in (".yaml", ".yml") and Path(reference).is_file():
-        return find_run(load_sweep(reference).name, runs_dir)
-    return find_run(reference, runs_dir)
+    sweeps = [run for run in list_runs(runs_dir) if run.is_sweep]
+    if reference == "latest" and sweeps:
+        return sweeps[-1]
+    if Path(reference).suffix not in (".yaml", ".yml") or not Path(reference).is_file():
+        return find_run(reference, runs_dir)
+    name = sweep_name(Path(reference))
+    if not (found := [run for run in sweeps if sweep_name(run.path(SWEEP_RESOLVED)) == name]):
+        raise DataError(f"no sweep {name!r} in {runs_dir}")
+    return found[-1]
 
 
 def _list_points(spec: str, settings: list[str] | None, options: dict[str, Any], cache_dir: Path | None) -> None:

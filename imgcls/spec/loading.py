@@ -21,7 +21,7 @@ from imgcls.spec.spec import Spec
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import display, shown
 
-__all__ = ["NO_FILE", "LoadedSpec", "legal_name", "load_document", "load_spec", "plain"]
+__all__ = ["NO_FILE", "LoadedSpec", "legal_name", "load_document", "load_spec", "moved_value", "plain"]
 
 NO_FILE = "spec"  # what messages call a spec that is a mapping
 
@@ -106,7 +106,7 @@ def load_document(
     """
     text = file.read_text(encoding="utf-8-sig") if file else None
     extended = extend(document, base, (file,) if file else ())
-    given = {key: _from_here(key, plain(value), base) for key, value in (overrides or {}).items()}
+    given = {key: moved_value(key, plain(value), Path.cwd(), base) for key, value in (overrides or {}).items()}
     spec, places = _check(extended.document, given)
     if extended.bases:
         text = _merged_text(extended, text or "")
@@ -131,10 +131,10 @@ def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Plac
     return spec, places
 
 
-def _from_here(key: str, value: Any, base: Path) -> Any:
-    """Return an override whose path, given where the user works, is relative to the spec's folder."""
+def moved_value(key: str, value: Any, old: Path, new: Path) -> Any:
+    """Return the value of a dotted key whose path, if it is one, was relative to ``old``, as relative to ``new``."""
     part, _, setting = key.partition(".")
-    given = moved({part: {setting: value} if setting else value}, Path.cwd(), base)[part]
+    given = moved({part: {setting: value} if setting else value}, old, new)[part]
     return given[setting] if setting else given
 
 

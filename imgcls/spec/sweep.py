@@ -13,7 +13,7 @@ from imgcls.randomness import generator
 from imgcls.spec.fields import Count, Flag, Label, Natural, Record, accepts, fault, mapping, shorthand
 from imgcls.spec.spec import Name
 
-__all__ = ["OBJECTIVES", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec"]
+__all__ = ["COLUMNS", "OBJECTIVES", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec"]
 
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "val_accuracy": "maximize",
@@ -34,6 +34,10 @@ OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
 WATCHED = ("val_accuracy", "val_loss")
 """The objectives that are known after each epoch, by which a trial can be pruned."""
 
+COLUMNS = ("trial", "folder", "state", "sd", "seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
+"""What the table of trials has beside parameters and objectives."""
+
+_OWN = ("seed", "name", "notes", "tracking", "repeats", "folds", "reported", "evaluate_on", "data.merge_validation")
 _MOST_POINTS = 100_000
 
 Number = Annotated[int | float, accepts("a number")]
@@ -191,6 +195,7 @@ class SweepSpec(Record):
             raise fault(message, f"parameters.{endless[0]}", "method")
         if self.method == "grid" and self.size is not None and self.size > _MOST_POINTS:
             raise fault(f"a grid of {self.size:,} points; at most {_MOST_POINTS:,} are tried", "parameters")
+        self._check_names()
         if len(set(self.objective)) < len(self.objective):
             raise fault("objective has a figure twice", "objective")
         if self.prune and (len(self.objective) > 1 or self.objective[0] not in WATCHED):
@@ -199,7 +204,25 @@ class SweepSpec(Record):
             raise fault("nsga2 is for several objectives", "method")
         if self.final and len(self.objective) > 1:
             raise fault("of several objectives none says which point is the best", "final")
+        if self.final and self.storage:
+            raise fault("final is for a sweep on one machine: several would each measure on the test part", "final")
         return self
+
+    def _check_names(self) -> None:
+        """Raise where parameters get in each other's way, or in that of the sweep."""
+        seen: set[str] = set()
+        for name, parameter in self.parameters.items():
+            place = f"parameters.{name}"
+            for key in parameter.keys or (name,):
+                if key in _OWN:
+                    raise fault(f"{key} is set by the sweep itself", place)
+                if key in seen:
+                    raise fault(f"{key} is set by two parameters", place)
+                seen.add(key)
+            if name in COLUMNS or name in OBJECTIVES:
+                raise fault(
+                    f"{name} is a column of the sweep's table; another name with keys: [...] is accepted", place
+                )
 
     @property
     def size(self) -> int | None:

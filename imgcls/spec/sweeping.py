@@ -16,7 +16,7 @@ from imgcls.settings import plain_text
 from imgcls.spec.document import Document, KeyPath, read_document
 from imgcls.spec.explaining import Places, explain
 from imgcls.spec.extending import moved
-from imgcls.spec.loading import NO_FILE, LoadedSpec, legal_name, load_document, load_spec, plain
+from imgcls.spec.loading import NO_FILE, LoadedSpec, legal_name, load_document, load_spec, moved_value, plain
 from imgcls.spec.optimization import Plateau
 from imgcls.spec.problems import Mark, Problem, spec_error
 from imgcls.spec.spec import Spec
@@ -24,7 +24,7 @@ from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import counted
 
-__all__ = ["LoadedSweep", "describe_sweep", "is_sweep", "load_sweep"]
+__all__ = ["LoadedSweep", "describe_sweep", "is_sweep", "load_sweep", "sweep_name"]
 
 _CHECKED_POINTS = 500  # a spec is checked in milliseconds; of a larger grid each value is tried, not each combination
 
@@ -58,7 +58,23 @@ class LoadedSweep:
             for name, parameter in self.sweep.parameters.items()
         }
         base = moved(self.base.value, self.base.base, folder)
+        for name, parameter in self.sweep.parameters.items():
+            for key in (parameter.keys or (name,)) if parameter.values is not None else ():
+                parameters[name]["values"] = [
+                    moved_value(key, each, self.base.base, folder) for each in parameters[name]["values"]
+                ]
         return write_yaml({"name": self.name, "base": base, "parameters": parameters, **value})
+
+
+def sweep_name(path: Path) -> str:
+    """Return what the sweep of a YAML file is called, whether the rest of it is right or not.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    value = read_document(path).value
+    name = value.get("name") if isinstance(value, dict) else None
+    return str(name or legal_name(path.stem))
 
 
 def describe_sweep(loaded: LoadedSweep) -> str:
@@ -111,9 +127,6 @@ def load_sweep(
         raise spec_error(document.source, [*explain(error, places, SweepSpec), *problems]) from error
     if base is not None:
         problems = _wrong_points(sweep, base, places)
-        if sweep.final and not _can_be_final(base.spec):
-            message = "the validation part is watched by stages or by a plateau: there would be none to watch"
-            problems.append(places.problem(("final",), message))
     if base is None or problems:
         raise spec_error(document.source, problems)
     return LoadedSweep(sweep, base, write_yaml(value) if text is None else text, document.source)
@@ -140,7 +153,7 @@ def _load_base(
 
 def _can_be_final(spec: Spec) -> bool:
     """Tell whether a training can do without the validation part that it watches: its epochs are known then."""
-    return not spec.watches_validation or (not spec.stages and not isinstance(spec.lr, Plateau) and not spec.folds)
+    return not spec.folds and not (spec.watches_validation and (spec.stages or isinstance(spec.lr, Plateau)))
 
 
 def _part(document: Document, key: str) -> Document:
@@ -155,9 +168,13 @@ def _part(document: Document, key: str) -> Document:
 def _wrong_points(sweep: SweepSpec, base: LoadedSpec, places: Places) -> list[Problem]:
     """Return a problem for each thing that is wrong with the base when values are set in it."""
     found: dict[tuple[str, str], Problem] = {}
+    own = {"repeats": sweep.repeats} | ({} if base.spec.folds else {"evaluate_on": "validation"})
     for point in _points_to_check(sweep):
         try:
-            base.changed(sweep.overrides(point))
+            spec = base.changed(sweep.overrides(point) | own).spec
+            if sweep.final and not _can_be_final(spec):
+                message = "folds, or stages or a plateau that watch the validation part: there would be none to watch"
+                found.setdefault(("", message), places.problem(("final",), message))
         except SpecError as error:
             for name, message in _blamed(sweep, point, error):
                 path = ("parameters", name) if name else ("parameters",)

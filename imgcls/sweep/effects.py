@@ -18,6 +18,7 @@ __all__ = ["Effect", "Interaction", "Level", "find_effects", "find_interactions"
 LEVEL = 0.05
 _MOST_LEVELS = 6  # a parameter with more values is shown in bins
 _BINS = 4
+_ROUNDING = 1e-12  # of all squares
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,8 @@ class _Model:
         self.design = self._design()
         self.inverse = np.linalg.pinv(self.design)
         self.coefficients = self.inverse @ observed
-        self.residual = float(((observed - self.design @ self.coefficients) ** 2).sum())
         self.total = float(((observed - observed.mean()) ** 2).sum())
+        self.residual = self.rest(self.design)
         self.freedom = len(observed) - int(np.linalg.matrix_rank(self.design))
 
     def _design(self, without: int | None = None) -> NDArray[np.float64]:
@@ -188,6 +189,11 @@ class _Model:
             if place != without:
                 columns.append(np.eye(len(factor.labels))[factor.members][:, 1:])
         return np.hstack(columns)
+
+    def rest(self, design: NDArray[np.float64]) -> float:
+        """Return the squares that a design leaves; what is only rounding is nothing."""
+        squares = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
+        return squares if squares > _ROUNDING * self.total else 0.0
 
     def row(self, place: int, level: int) -> NDArray[np.float64]:
         """Return what the coefficients are weighed by for the mean of a level, over the other factors' levels."""
@@ -209,7 +215,7 @@ class _Model:
     def lost(self, place: int) -> tuple[float, int]:
         """Return the squares that a factor alone accounts for, and its degrees of freedom."""
         design = self._design(without=place)
-        residual = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
+        residual = self.rest(design)
         rank = int(np.linalg.matrix_rank(self.design)) - int(np.linalg.matrix_rank(design))
         return max(residual - self.residual, 0.0), rank
 
@@ -223,7 +229,7 @@ class _Model:
         )
         products = (ours[:, :, None] * theirs[:, None, :]).reshape(len(ours), -1)
         design = np.hstack([self.design, products])
-        residual = float(((self.observed - design @ (np.linalg.pinv(design) @ self.observed)) ** 2).sum())
+        residual = self.rest(design)
         left = len(self.observed) - int(np.linalg.matrix_rank(design))
         return max(self.residual - residual, 0.0), self.freedom - left, left, residual
 

@@ -51,8 +51,13 @@ def facts_of(run: Run, sweep: SweepSpec) -> dict[str, Any]:
         "best_epoch": _mean([member.metrics["best_epoch"] for member in members]),
         "seconds": sum(member.timings["total"] for member in members),
         "total_params": first["total_params"],
+        "n": sum(member.metrics["n"] for member in members) if _are_folds(members) else first["n"],
         **({"sd": stdev(_figure(each, sweep.objective[0]) for each in members)} if len(members) > 1 else {}),
     }
+
+
+def _are_folds(members: Sequence[Run]) -> bool:
+    return members[0].metrics["split"] == "fold"
 
 
 def _mean(values: Sequence[int]) -> float | int:
@@ -60,28 +65,34 @@ def _mean(values: Sequence[int]) -> float | int:
 
 
 def _figure(run: Run, name: str) -> float:
-    if name == "seconds":
-        return float(run.timings["total"])
+    if name == "seconds":  # a worker starts and reads the images once
+        phases = run.timings["phases"]
+        return float(run.timings["total"] - phases.get("data", 0.0) - phases.get("start_up", 0.0))
     value = run.metrics.get(name.removeprefix("val_"))
     if value is None:
         raise DataError(f"{run.folder} has no {name}: it is not known of these images")
     return float(value)
 
 
-def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], best: Sequence[Trial], n: int) -> None:
+def write_results(
+    folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], best: Sequence[Trial], n: int, *, is_last: bool
+) -> None:
     """Write ``sweep.csv``, a row a trial, and ``sweep.json``, what it comes to.
 
     Args:
         best: none is better than these; one, or of several objectives the trade-offs.
         n: validation images.
+        is_last: whether all trials are done; before, what takes long is left out.
     """
     sweep = loaded.sweep
     deviation = ("sd",) if sweep.repeats > 1 else ()
-    columns = ("trial", "folder", "state", *sweep.parameters, *sweep.objective, *deviation, *_FACTS)
-    write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, deviation) for trial in trials])
+    facts = [name for name in (*deviation, *_FACTS) if name not in sweep.objective]
+    columns = ("trial", "folder", "state", *sweep.parameters, *sweep.objective, *facts)
+    write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, facts) for trial in trials])
     done = [trial for trial in trials if trial.state == "completed"]
     ranked = _ranked(done, best, sweep)
-    found, joint = _effects(done, sweep), _interactions(done, sweep)
+    found, joint = _effects(done, sweep), _interactions(done, sweep) if is_last else {}
+    n = done[0].facts.get("n", n) if done else n
     record = {
         "schema_version": 1,
         "name": loaded.name,
@@ -97,7 +108,7 @@ def write_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial], bes
         "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
         "interactions": {name: [asdict(pair) for pair in each] for name, each in joint.items()},
         "final": _final(folder),
-        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(folder, ranked)],
+        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(folder, ranked)] if is_last else [],
     }
     write_json(folder.path(runs.SWEEP_JSON), record)
 
@@ -155,14 +166,14 @@ def _final_text(folder: Run, ranked: Sequence[Trial]) -> list[str]:
     return [text]
 
 
-def _row(trial: Trial, sweep: SweepSpec, deviation: Sequence[str]) -> list[Any]:
+def _row(trial: Trial, sweep: SweepSpec, facts: Sequence[str]) -> list[Any]:
     return [
         trial.number + 1,
         _folder(trial, sweep),
         trial.state,
         *(plain_text(trial.point[name]) if name in trial.point else None for name in sweep.parameters),
         *(trial.values or [None] * len(sweep.objective)),
-        *(trial.facts.get(name) for name in (*deviation, *_FACTS)),
+        *(trial.facts.get(name) for name in facts),
     ]
 
 
@@ -181,8 +192,10 @@ def _record(trial: Trial, sweep: SweepSpec, n: int) -> dict[str, Any]:
     record: dict[str, Any] = {"trial": trial.number + 1, "folder": _folder(trial, sweep), "point": trial.point}
     record |= values
     if "val_accuracy" in values and sweep.repeats == 1:
-        record["accuracy_ci95"] = accuracy_interval(round(values["val_accuracy"] * n), n)
-    return record | {key: trial.facts[key] for key in ("sd", "seconds", "epochs_run") if key in trial.facts}
+        own = trial.facts.get("n", n)
+        record["accuracy_ci95"] = accuracy_interval(round(values["val_accuracy"] * own), own)
+    known = {key: trial.facts[key] for key in ("sd", "seconds", "epochs_run") if key in trial.facts}
+    return known | record
 
 
 def _effects(done: Sequence[Trial], sweep: SweepSpec) -> dict[str, list[Effect]]:
@@ -278,14 +291,22 @@ def _is_worse(trial: Trial, best: Trial, n: int) -> bool:
 
 
 def _told_apart(folder: Run, sweep: SweepSpec, best: Trial, near: Sequence[Trial]) -> list[Trial]:
-    """Return which trials McNemar's test does not tell from the best one, corrected for there being several."""
+    """Return which trials McNemar's test does not tell from the best one, corrected for there being several.
+
+    One that was measured on other images, or is not in this folder, is left out: it cannot be held against it.
+    """
+    known = {trial.number: _answers(folder, trial, sweep) for trial in (best, *near)}
+    paths, right = known[best.number]
+    tested = [trial for trial in near if len(right) and known[trial.number][0] == paths]
+    p_values = holm([of_images(known[trial.number][1], right).p_seeds for trial in tested])
+    return [trial for trial, p in zip(tested, p_values, strict=True) if p >= LEVEL]
+
+
+def _answers(folder: Run, trial: Trial, sweep: SweepSpec) -> tuple[list[str], Any]:
+    """Return the paths of the measured images, and which were right; of folds all of theirs; none where not known."""
+    run = Run(folder.path(_folder(trial, sweep)))
     try:
-        answers = [_answers(folder, trial, sweep) for trial in (best, *near)]
-    except DataError:  # of another machine of the same sweep, or removed
-        return list(near)
-    p_values = holm([of_images(other, answers[0]).p_seeds for other in answers[1:]])
-    return [trial for trial, p in zip(near, p_values, strict=True) if p >= LEVEL]
-
-
-def _answers(folder: Run, trial: Trial, sweep: SweepSpec) -> Any:
-    return np.array([right for _, right in Run(folder.path(_folder(trial, sweep))).answers])
+        answers = sorted(answer for member in run.members or (run,) for answer in member.answers)
+    except DataError:
+        answers = []
+    return [path for path, _ in answers], np.array([right for _, right in answers], np.bool_)

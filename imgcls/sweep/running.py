@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from imgcls import runs
 from imgcls.data import Cache, Dataset
-from imgcls.errors import DataError, RunError
+from imgcls.errors import DataError, RunError, SpecError
 from imgcls.experiment.measuring import held_out_part
 from imgcls.experiment.preparing import load_images_of, refuse_missing_weights
 from imgcls.files import write_text
@@ -45,16 +48,25 @@ class _Sweep:
     def trial_folder(self, trial: Trial) -> Path:
         return self.folder.path(trial_name(trial.number + 1, self.loaded.sweep.trial_count))
 
-    def write(self) -> None:
-        measured = ("train", "validation", "fold") if self.loaded.base.spec.folds else ("validation",)
-        n = sum(len(self.dataset.splits.get(part, ())) for part in measured)
-        write_results(self.folder, self.loaded, self.study.trials, self.study.best, n)
+    def write(self, *, is_last: bool = False) -> None:
+        n = len(self.dataset.splits["fold" if self.loaded.base.spec.folds else "validation"])
+        write_results(self.folder, self.loaded, self.study.trials, self.study.best, n, is_last=is_last)
 
     def complete(self, trial: Trial) -> None:
         """Tell the study what a trial came to."""
         run, sweep = Run(self.trial_folder(trial)), self.loaded.sweep
-        self.study.note(trial.number, **facts_of(run, sweep))
-        self.study.complete(trial.number, objectives_of(run, sweep))
+        try:
+            facts, values = facts_of(run, sweep), objectives_of(run, sweep)
+        except DataError as error:
+            self.give_up(trial, "failed", str(error))
+            return
+        self.study.note(trial.number, **facts)
+        self.study.complete(trial.number, values)
+
+    def give_up(self, trial: Trial, state: str, message: str) -> None:
+        """Tell the study that a trial was ``pruned`` or has ``failed``, and why."""
+        self.study.note(trial.number, message=message)
+        self.study.give_up(trial.number, state)
 
 
 def sweep(
@@ -88,9 +100,10 @@ def sweep(
     check_writable(Path(runs_dir))
     dataset = load_images_once(loaded, cache_dir, observer)
     folder = create_run(Path(runs_dir), loaded.name)
-    with recorded(folder):
+    with _alone(folder), recorded(folder):
         write_text(folder.path(runs.SWEEP), loaded.text)
         write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
+        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED))  # as it is read when it goes on: with the same paths
         _run(folder, loaded, dataset, cache_dir, observer)
     return folder
 
@@ -112,12 +125,31 @@ def resume_sweep(
         raise DataError(f"{folder.folder} is no sweep")
     if folder.status.state == "running":
         raise DataError(f"{folder.folder} is running: another process is at it")
-    loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
-    dataset = load_images_once(loaded, cache_dir, observer)
-    wait_for_workers(folder.folder)
-    with recorded(folder):
-        _run(folder, loaded, dataset, cache_dir, observer)
+    with _alone(folder):
+        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
+        dataset = load_images_once(loaded, cache_dir, observer)
+        wait_for_workers(folder.folder)
+        with recorded(folder):
+            _run(folder, loaded, dataset, cache_dir, observer)
     return folder
+
+
+@contextmanager
+def _alone(folder: Run) -> Iterator[None]:
+    """Be the only process that is at a sweep.
+
+    Raises:
+        DataError: another one is.
+    """
+    lock = FileLock(folder.path(".sweep"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise DataError(f"{folder.folder} is running: another process is at it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def job_count(sweep: SweepSpec, device: str) -> int:
@@ -133,7 +165,8 @@ def job_count(sweep: SweepSpec, device: str) -> int:
 
     if device != "cpu" and (gpus := gpu_count()):
         return min(gpus, sweep.trial_count)
-    room = int(free_memory() or 0) // _WORKER_BYTES
+    free = free_memory()
+    room = core_count() if free is None else int(free) // _WORKER_BYTES
     return max(1, min(core_count(), room, sweep.trial_count))
 
 
@@ -146,6 +179,8 @@ def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer
     spec = loaded.base.changed(_held_out(loaded) | {"reported": None}).spec.completed().members[0]
     dataset = load_images_of(spec, loaded.base.base, Cache(Path(cache_dir) if cache_dir else None), observer)
     held_out_part(spec, dataset)
+    if "val_top5_accuracy" in loaded.sweep.objective and len(dataset.classes) <= 5:
+        raise SpecError(f"objective: val_top5_accuracy is of more than five classes; there are {len(dataset.classes)}")
     return dataset
 
 
@@ -163,7 +198,7 @@ def _run(folder: Run, loaded: LoadedSweep, dataset: Dataset, cache_dir: Path | s
         _train_all(task, jobs, _left_unfinished(task))
         if loaded.sweep.final and study.best:
             _train_final(task, study.best[0])
-        task.write()
+        task.write(is_last=True)
         draw_results(folder, loaded, study.trials)
         _refuse_failed(task)
     finally:
@@ -213,7 +248,7 @@ def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
 
 
 def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
-    seed = task.loaded.base.spec.seed + _earlier(task, trial)
+    seed = task.loaded.base.spec.seed + _earlier(task, trial) * task.loaded.sweep.repeats
     task.study.note(trial.number, sweep=str(task.folder.folder.resolve()), seed=seed)
     task.observer.trial_began(trial)
     settings = {"name": f"{task.loaded.name}-{trial.number + 1}"[:80], "seed": seed, **_held_out(task.loaded)}
@@ -287,8 +322,7 @@ def _end(task: _Sweep, trial: Trial, message: Mapping[str, Any] | None, finished
     if ended["end"] == "completed":
         task.complete(trial)
     else:
-        task.study.note(trial.number, message=ended["message"])
-        task.study.give_up(trial.number, ended["end"])
+        task.give_up(trial, ended["end"], ended["message"])
     best = task.study.best
     task.observer.trial_ended(task.study.trials[trial.number], best[0] if best else None, finished)
     task.write()

@@ -101,7 +101,7 @@ class Study:
         points = list(self.sweep.planned())
         there = len(self._study.get_trials(deepcopy=False))
         for point in points[there:] if known is None else ():
-            self._study.enqueue_trial({key: _stored(self._spaces[key], value) for key, value in point.items()})
+            self._study.enqueue_trial({key: _stored(self.sweep.parameters[key], value) for key, value in point.items()})
         self._study.set_user_attr(_PLAN, description)
 
     def ask(self) -> Trial | None:
@@ -163,15 +163,15 @@ class Study:
 
     def _converted(self, trial: FrozenTrial) -> Trial:
         params = trial.params or trial.system_attrs.get("fixed_params", {})
-        point = {key: _restored(self._spaces[key], params[key]) for key in self._spaces if key in params}
+        point = {key: _restored(each, params[key]) for key, each in self.sweep.parameters.items() if key in params}
         reached = dict(sorted(trial.intermediate_values.items()))
-        values = tuple(trial.values or ())
+        values = tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else ()
         return Trial(trial.number, point, _STATES[trial.state], values, reached, dict(trial.user_attrs))
 
 
 def _distribution(parameter: ParameterSpec) -> BaseDistribution:
     if parameter.values is not None:
-        return CategoricalDistribution([_choice(value) for value in parameter.values])
+        return CategoricalDistribution(_choices(parameter))
     low, high = parameter.low, parameter.high
     assert low is not None
     assert high is not None
@@ -181,20 +181,25 @@ def _distribution(parameter: ParameterSpec) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=parameter.log, step=step)
 
 
-def _choice(value: Any) -> Any:
-    """Return a value as Optuna stores one of a list: what is no scalar as JSON."""
-    return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
+def _choices(parameter: ParameterSpec) -> list[Any]:
+    """Return the values as Optuna stores them, which tells them apart by ``==``: as JSON, where that would not do."""
+    values = list(parameter.values or ())
+    are_scalars = all(value is None or isinstance(value, bool | int | float | str) for value in values)
+    return values if are_scalars and len(set(values)) == len(values) else [json.dumps(value) for value in values]
 
 
-def _stored(space: BaseDistribution, value: Any) -> Any:
-    return _choice(value) if isinstance(space, CategoricalDistribution) else value
+def _stored(parameter: ParameterSpec, value: Any) -> Any:
+    if parameter.values is None:
+        return value
+    same = (place for place, each in enumerate(parameter.values) if type(each) is type(value) and each == value)
+    return _choices(parameter)[next(same)]
 
 
-def _restored(space: BaseDistribution, value: Any) -> Any:
-    """Return a value as the sweep's file has it."""
-    if isinstance(value, str) and isinstance(space, CategoricalDistribution) and value[:1] in ("[", "{"):
-        return json.loads(value)
-    return float(f"{value:.6g}") if isinstance(space, FloatDistribution) else value
+def _restored(parameter: ParameterSpec, value: Any) -> Any:
+    """Return a value as the sweep's file has it; one from a range without steps to six digits."""
+    if parameter.values is not None:
+        return parameter.values[_choices(parameter).index(value)]
+    return value if parameter.is_whole or parameter.step is not None else float(f"{value:.6g}")
 
 
 def _sampler(sweep: SweepSpec, seed: int, jobs: int) -> optuna.samplers.BaseSampler:

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from imgcls.errors import ImgclsError
 from imgcls.observer import Observer
-from imgcls.runs import Run
+from imgcls.runs import FINAL, Run
 from imgcls.wording import first_line
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _train(order: Mapping[str, Any], images: _Images, observer: _Trial) -> None:
 @contextmanager
 def _shown(run: Run, point: Mapping[str, Any], tracking: str) -> Iterator[Callable[[], None]]:
     """Give what is called when the trial's folder is there, and log its row of TensorBoard's HParams page."""
-    if tracking != "tensorboard":
+    if tracking != "tensorboard" or run.name == FINAL:  # that is none of the trials, and measured on other images
         yield lambda: None
         return
     from imgcls.runs import SWEEP_RESOLVED, TENSORBOARD

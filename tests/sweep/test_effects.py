@@ -92,3 +92,12 @@ def test_what_depends_on_what_is_found_and_noise_is_not():
     noise = [find_interactions(points, rng.normal(0, 1, len(points))) for _ in range(100)]
     assert sum(map(bool, noise)) < 15
     assert find_interactions(points[:3], [0.1, 0.2, 0.3]) == []
+
+
+def test_rounding_is_no_effect():
+    points = grid(filters=[8, 16], optimizer=["adam", "sgd"], lr=[1, 2, 3])
+    effects = find_effects(points, [1000.1 * point["filters"] for point in points], maximize=False)
+    told = {effect.parameter: effect.is_told_apart for effect in effects}
+    assert told == {"filters": True, "optimizer": False, "lr": False}
+    assert {effect.p for effect in effects if effect.parameter != "filters"} == {1.0}
+    assert find_interactions(points, [1000.1 * point["filters"] for point in points]) == []

@@ -3,8 +3,9 @@
 import pytest
 
 from imgcls import RunError, SpecError
+from imgcls.spec.sweep import ParameterSpec
 from imgcls.spec.sweeping import load_sweep
-from imgcls.sweep.study import Study
+from imgcls.sweep.study import Study, _restored, _stored
 
 BASE = {"data": "digits", "epochs": 5}
 RATE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "optimizer": ["adam", "sgd"]}
@@ -84,3 +85,18 @@ def test_a_database_that_cannot_be_opened_is_named(tmp_path):
     sweep = load_sweep({"base": BASE, "parameters": RATE, "method": "random"}).sweep
     with pytest.raises(RunError, match="cannot open the database"):
         Study(f"sqlite:///{tmp_path / 'no' / 'study.db'}", "sweep", sweep, epochs=5)
+
+
+def test_values_that_are_equal_to_python_stay_apart():
+    values = [False, 0, 1, True, "[unk]", "[1]", [1], None, 1.0]
+    odd = ParameterSpec(values=tuple(values))
+    back = [_restored(odd, _stored(odd, value)) for value in values]
+    assert [(type(value), value) for value in back] == [(type(value), value) for value in values]
+
+
+def test_a_pruned_trial_has_no_result(tmp_path):
+    study = make(tmp_path, prune="median")
+    trial = study.ask()
+    study.report(trial.number, 1, 0.9)
+    study.give_up(trial.number, "pruned")
+    assert study.trials[0].values == ()

@@ -94,6 +94,37 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, text, place, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"parameters": {"seed": [0, 1]}}, "set by the sweep itself"),
+        ({"parameters": {"runs": {"keys": ["repeats"], "values": [1, 2]}}}, "repeats is set by the sweep itself"),
+        (
+            {"parameters": {"lr": [1e-3, 1e-2], "rate": {"keys": ["lr"], "values": [0.1]}}},
+            "lr is set by two parameters",
+        ),
+        ({"parameters": {"state": {"keys": ["lr"], "values": [0.1]}}}, "a column of the sweep's table"),
+        ({"base": BASE | {"folds": 3}, "repeats": 2}, "folds or repeats"),
+        ({"base": BASE | {"folds": 3}, "final": True}, "there would be none to watch"),
+        ({"parameters": {"lr": [1e-3, {"schedule": "plateau", "initial": 1e-3}]}, "final": True}, "none to watch"),
+        ({"final": True, "storage": "sqlite:///a.db"}, "on one machine"),
+    ],
+)
+def test_what_would_fail_or_mislead_later_is_refused_at_once(keys, message):
+    with pytest.raises(SpecError, match=message):
+        load(**keys)
+
+
+def test_paths_among_the_values_keep_their_meaning_when_pinned(tmp_path):
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "runs").mkdir()
+    path = tmp_path / "specs" / "sweep.yaml"
+    path.write_text("base: {data: {source: folder, path: a}}\nparameters: {data.path: [a, ../b]}\n")
+    pinned = tmp_path / "runs" / "pinned.yaml"
+    pinned.write_text(load_sweep(path).pinned(tmp_path / "runs"))
+    assert load_sweep(pinned).sweep.parameters["data.path"].values == ("../specs/a", "../b")
+
+
 def test_problems_of_the_base_and_of_the_sweep_are_told_together(tmp_path):
     with pytest.raises(SpecError) as caught:
         load_sweep(write(tmp_path, "base: {data: digits, epohs: 2}\nparameters: {lr: [1e-3]}\ntrials: 0"))
