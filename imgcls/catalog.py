@@ -136,8 +136,7 @@ def refuse_groups(run: Run) -> None:
     Raises:
         DataError: it is such a folder; names what is in it.
     """
-    if run.is_sweep:
-        refuse_sweeps(run)
+    refuse_sweeps(run)
     if not run.is_repeated:
         return
     count = len(_parts(run))

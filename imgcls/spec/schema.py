@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from imgcls.spec.layers import LAYERS
 from imgcls.spec.optimization import OPTIMIZERS
 from imgcls.spec.spec import Spec
@@ -61,34 +63,25 @@ _KEYS = {
 
 def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12); it accepts what ``load_spec`` accepts, but for checks across keys."""
-    schema = Spec.model_json_schema(by_alias=True, mode="validation")
-    for definition in (schema, *schema["$defs"].values()):
-        _without_titles(definition)
-    for name, definition in schema["$defs"].items():
-        _describe(name, definition)
+    schema = _schema(Spec, SCHEMA_ID, "imgcls experiment")
     for record in LAYERS.values():
         _without_kind(schema["$defs"][record.__name__])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        "title": "imgcls experiment",
-        **schema,
-    }
+    return schema
 
 
 def sweep_schema() -> dict[str, Any]:
     """Return the schema of a sweep; it leaves the base to ``json_schema``."""
-    schema = SweepSpec.model_json_schema(by_alias=True, mode="validation")
+    return _schema(SweepSpec, SWEEP_SCHEMA_ID, "imgcls sweep")
+
+
+def _schema(record: type[BaseModel], identifier: str, title: str) -> dict[str, Any]:
+    schema = record.model_json_schema(by_alias=True, mode="validation")
     for definition in (schema, *schema["$defs"].values()):
         _without_titles(definition)
     for name, definition in schema["$defs"].items():
         _describe(name, definition)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SWEEP_SCHEMA_ID,
-        "title": "imgcls sweep",
-        **schema,
-    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, "title": title}
+    return head | schema
 
 
 def _without_kind(definition: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -13,29 +13,25 @@ from imgcls.randomness import generator
 from imgcls.spec.fields import Count, Flag, Label, Natural, Record, accepts, fault, mapping, shorthand
 from imgcls.spec.spec import Name
 
-__all__ = ["COLUMNS", "OBJECTIVES", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec"]
+__all__ = ["COLUMNS", "FACTS", "OBJECTIVES", "PLACE", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec"]
 
+Objective = Literal[
+    "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_weighted_f1", "val_cohen_kappa", "val_mcc",
+    "val_top5_accuracy", "val_loss", "val_ece", "seconds", "total_params", "trainable_params",
+]  # fmt: skip
+_LESS_IS_BETTER = ("val_loss", "val_ece", "seconds", "total_params", "trainable_params")
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
-    "val_accuracy": "maximize",
-    "val_balanced_accuracy": "maximize",
-    "val_macro_f1": "maximize",
-    "val_weighted_f1": "maximize",
-    "val_cohen_kappa": "maximize",
-    "val_mcc": "maximize",
-    "val_top5_accuracy": "maximize",
-    "val_loss": "minimize",
-    "val_ece": "minimize",
-    "seconds": "minimize",
-    "total_params": "minimize",
-    "trainable_params": "minimize",
+    name: "minimize" if name in _LESS_IS_BETTER else "maximize" for name in get_args(Objective)
 }
 """What a sweep can look for: figures of the validation part, and what a network costs."""
 
 WATCHED = ("val_accuracy", "val_loss")
 """The objectives that are known after each epoch, by which a trial can be pruned."""
 
-COLUMNS = ("trial", "folder", "state", "sd", "seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
-"""What the table of trials has beside parameters and objectives."""
+PLACE = ("trial", "folder", "state")
+FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
+COLUMNS = (*PLACE, "sd", *FACTS)
+"""What the table of trials has beside parameters and objectives: which one it is, and what is known of it."""
 
 _OWN = ("seed", "name", "notes", "tracking", "repeats", "folds", "reported", "evaluate_on", "data.merge_validation")
 _MOST_POINTS = 100_000
@@ -129,12 +125,6 @@ def _expand_prune(value: Any) -> Any:
 
 def _expand_objective(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
-
-
-Objective = Literal[
-    "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_weighted_f1", "val_cohen_kappa", "val_mcc",
-    "val_top5_accuracy", "val_loss", "val_ece", "seconds", "total_params", "trainable_params",
-]  # fmt: skip
 
 
 class SweepSpec(Record):

@@ -50,6 +50,11 @@ class LoadedSweep:
         """What the sweep is called: its name, else the file's."""
         return self.sweep.name or (legal_name(Path(self.source).stem) if self.source != NO_FILE else "sweep")
 
+    @property
+    def held_out(self) -> dict[str, Any]:
+        """The setting that leaves the test part shut; of a cross-validation the folds do."""
+        return _held_out(self.base)
+
     def pinned(self, folder: Path) -> str:
         """Return the sweep as YAML that needs no other file and has every value, with paths relative to ``folder``."""
         value = self.sweep.model_dump(mode="json", exclude_none=True, exclude={"base", "name", "parameters"})
@@ -100,6 +105,8 @@ def load_sweep(
     source: Path | str | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
+    *,
+    check_points: bool = True,
 ) -> LoadedSweep:
     """Load and check a sweep, its base, and the base with the values that are to be tried.
 
@@ -107,6 +114,7 @@ def load_sweep(
         source: a YAML file, or the sweep as a mapping.
         overrides: dotted key → value, set in the base, as of ``load_spec``.
         options: key → value, set in the sweep itself: ``{"trials": 10}``.
+        check_points: False of a sweep whose points have been checked.
 
     Raises:
         SpecError: with all problems, each with its place.
@@ -125,7 +133,7 @@ def load_sweep(
         sweep = SweepSpec.model_validate(value)
     except ValidationError as error:
         raise spec_error(document.source, [*explain(error, places, SweepSpec), *problems]) from error
-    if base is not None:
+    if base is not None and check_points:
         problems = _wrong_points(sweep, base, places)
     if base is None or problems:
         raise spec_error(document.source, problems)
@@ -151,6 +159,10 @@ def _load_base(
         return None, [problem for problem in error.problems if isinstance(problem, Problem)]
 
 
+def _held_out(base: LoadedSpec) -> dict[str, Any]:
+    return {} if base.spec.folds else {"evaluate_on": "validation"}
+
+
 def _can_be_final(spec: Spec) -> bool:
     """Tell whether a training can do without the validation part that it watches: its epochs are known then."""
     return not spec.folds and not (spec.watches_validation and (spec.stages or isinstance(spec.lr, Plateau)))
@@ -168,7 +180,7 @@ def _part(document: Document, key: str) -> Document:
 def _wrong_points(sweep: SweepSpec, base: LoadedSpec, places: Places) -> list[Problem]:
     """Return a problem for each thing that is wrong with the base when values are set in it."""
     found: dict[tuple[str, str], Problem] = {}
-    own = {"repeats": sweep.repeats} | ({} if base.spec.folds else {"evaluate_on": "validation"})
+    own = {"repeats": sweep.repeats} | _held_out(base)
     for point in _points_to_check(sweep):
         try:
             spec = base.changed(sweep.overrides(point) | own).spec

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from imgcls.settings import plain_text
 
-__all__ = ["Effect", "Interaction", "Level", "find_effects", "find_interactions", "percent"]
+__all__ = ["Effect", "Interaction", "Level", "find_effects", "find_interactions", "levels_of", "percent"]
 
 LEVEL = 0.05
 _MOST_LEVELS = 6  # a parameter with more values is shown in bins
@@ -118,15 +118,20 @@ def find_effects(points: Sequence[Mapping[str, Any]], values: Sequence[float], *
 
 def _factor(name: str, points: Sequence[Mapping[str, Any]]) -> _Factor:
     values = [point[name] for point in points]
-    labels = [plain_text(value) for value in values]
-    distinct = dict(zip(labels, values, strict=True))
-    is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if is_number:
+    levels = levels_of(values)
+    if levels is None:
+        return _binned(name, np.asarray(values, np.float64))
+    return _Factor(name, tuple(levels), np.array([levels[plain_text(value)] for value in values]))
+
+
+def levels_of(values: Sequence[Any]) -> dict[str, int] | None:
+    """Return label → place of the distinct values, numbers in their order; None of many numbers: they are a scale."""
+    distinct = {plain_text(value): value for value in values}
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if len(distinct) > _MOST_LEVELS:
-            return _binned(name, np.asarray(values, np.float64))
+            return None
         distinct = dict(sorted(distinct.items(), key=lambda item: item[1]))
-    order = {label: place for place, label in enumerate(distinct)}
-    return _Factor(name, tuple(distinct), np.array([order[label] for label in labels]))
+    return {label: place for place, label in enumerate(distinct)}
 
 
 def _binned(name: str, values: NDArray[np.float64]) -> _Factor:

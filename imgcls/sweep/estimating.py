@@ -95,8 +95,5 @@ def _train_a_little(
         cache_dir=None if cache_dir is None else os.fspath(cache_dir),
         asks=False,
     )
-    message: Mapping[str, Any] | None = {}
-    while message is not None and "end" not in message:
-        _, message = pool.next()
-    if message is None or message["end"] != "completed":
-        raise RunError(f"a point cannot be trained: {(message or {}).get('message') or 'its process ended'}")
+    if (end := pool.wait())["end"] != "completed":
+        raise RunError(f"a point cannot be trained: {end['message']}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from imgcls.evaluation.pictures import save_figure, short_name
 from imgcls.settings import plain_text
-from imgcls.sweep.effects import Effect, percent
+from imgcls.sweep.effects import Effect, levels_of, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,16 +123,12 @@ class _Axis:
 
 
 def _scale(values: Sequence[Any]) -> _Axis:
-    labels = [plain_text(value) for value in values]
-    distinct = dict(zip(labels, values, strict=True))
-    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if are_numbers and len(distinct) > 6:
+    levels = levels_of(values)
+    if levels is None:
         return _linear([float(value) for value in values], log=_is_wide(values))
-    if are_numbers:
-        distinct = dict(sorted(distinct.items(), key=lambda item: item[1]))
-    step = 1 / max(len(distinct) - 1, 1)
-    height = {label: place * step for place, label in enumerate(distinct)}
-    return _Axis([height[label] for label in labels], list(height.items()), is_crowded=True)
+    step = 1 / max(len(levels) - 1, 1)
+    height = {label: place * step for label, place in levels.items()}
+    return _Axis([height[plain_text(value)] for value in values], list(height.items()), is_crowded=True)
 
 
 def _is_wide(values: Sequence[float]) -> bool:

@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 from imgcls.errors import DataError
 from imgcls.runs import LOG
 
-__all__ = ["Pool", "gpu_count", "shares", "wait_for_workers"]
+__all__ = ["GONE", "Pool", "gpu_count", "shares", "wait_for_workers"]
 
 _GRACE_S = 10.0
 _LOCK = ".worker-"
+GONE = "its process ended"
 
 
 class _Worker:
@@ -90,8 +91,15 @@ class Pool(AbstractContextManager["Pool"]):
             self._workers[index] = _Worker(index, self._cores[index], self._folder, self._log, self._events)
         self._workers[index].send(**message)
 
-    def next(self) -> tuple[int, Mapping[str, Any] | None]:
-        """Wait for what a worker says; None: it is gone, killed or crashed."""
+    def wait(self) -> Mapping[str, Any]:
+        """Wait for the end of what the only worker that has something to do was told to train."""
+        message: Mapping[str, Any] = {}
+        while "end" not in message:
+            _, message = self.next()
+        return message
+
+    def next(self) -> tuple[int, Mapping[str, Any]]:
+        """Wait for what a worker says; of one that is gone, killed or crashed, that its training has failed."""
         while True:
             # with a time: on Windows a signal is heard between two waits only
             with suppress(queue.Empty):
@@ -101,6 +109,7 @@ class Pool(AbstractContextManager["Pool"]):
                         continue
                     del self._workers[worker.index]
                     worker.end()
+                    message = {"end": "failed", "message": GONE}
                 return worker.index, message
 
     def __enter__(self) -> Self:

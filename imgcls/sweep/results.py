@@ -18,10 +18,10 @@ from imgcls.evaluation.metrics import accuracy_interval
 from imgcls.files import write_csv, write_json
 from imgcls.runs import Run, trial_name
 from imgcls.settings import plain_text
-from imgcls.spec.sweep import OBJECTIVES, SweepSpec
+from imgcls.spec.sweep import FACTS, OBJECTIVES, PLACE, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
 from imgcls.sweep.effects import Effect, Interaction, find_effects, find_interactions, percent
-from imgcls.wording import counted
+from imgcls.wording import counted, some
 
 if TYPE_CHECKING:
     from imgcls.sweep.study import Trial
@@ -30,7 +30,6 @@ __all__ = ["draw_results", "facts_of", "final_settings", "objectives_of", "write
 
 _SHOWN = 10  # best trials
 _JOINT = 3  # pairs of parameters that are named
-_FACTS = ("seed", "epochs_run", "best_epoch", "seconds", "total_params", "message")
 
 
 def objectives_of(run: Run, sweep: SweepSpec) -> list[float]:
@@ -86,13 +85,13 @@ def write_results(
     """
     sweep = loaded.sweep
     deviation = ("sd",) if sweep.repeats > 1 else ()
-    facts = [name for name in (*deviation, *_FACTS) if name not in sweep.objective]
-    columns = ("trial", "folder", "state", *sweep.parameters, *sweep.objective, *facts)
+    facts = [name for name in (*deviation, *FACTS) if name not in sweep.objective]
+    columns = (*PLACE, *sweep.parameters, *sweep.objective, *facts)
     write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, facts) for trial in trials])
     done = [trial for trial in trials if trial.state == "completed"]
     ranked = _ranked(done, best, sweep)
     found, joint = _effects(done, sweep), _interactions(done, sweep) if is_last else {}
-    n = done[0].facts.get("n", n) if done else n
+    n, final = done[0].facts.get("n", n) if done else n, _final(folder)
     record = {
         "schema_version": 1,
         "name": loaded.name,
@@ -107,8 +106,8 @@ def write_results(
         "best": [_record(trial, sweep, n) for trial in ranked[:_SHOWN]],
         "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
         "interactions": {name: [asdict(pair) for pair in each] for name, each in joint.items()},
-        "final": _final(folder),
-        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(folder, ranked)] if is_last else [],
+        "final": final,
+        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(final, ranked)] if is_last else [],
     }
     write_json(folder.path(runs.SWEEP_JSON), record)
 
@@ -153,8 +152,7 @@ def _final(folder: Run) -> dict[str, Any] | None:
     return known | {"n": metrics[0]["n"], "split": metrics[0]["split"], "repeats": len(members)}
 
 
-def _final_text(folder: Run, ranked: Sequence[Trial]) -> list[str]:
-    final = _final(folder)
+def _final_text(final: Mapping[str, Any] | None, ranked: Sequence[Trial]) -> list[str]:
     if final is None:
         return []
     n, split = final["n"], final["split"]
@@ -273,10 +271,9 @@ def _best_text(folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], n: int) -
     ties = _told_apart(folder, sweep, best, near)
     text = f"trial {best.number + 1} is the best of {len(ranked)} with {best.values[0]:.4f}"
     if ties:
-        shown = ", ".join(str(trial.number + 1) for trial in ties[:_SHOWN])
-        more = f" and {len(ties) - _SHOWN} more" if len(ties) > _SHOWN else ""
         which = "trial" if len(ties) == 1 else "trials"
-        text += f"; not told apart from it by these {n:,} images: {which} {shown}{more}"
+        numbers = some([str(trial.number + 1) for trial in ties], _SHOWN)
+        text += f"; not told apart from it by these {n:,} images: {which} {numbers}"
     optimism = (
         f"being the best of {len(ranked)} makes an accuracy on these {n:,} images look up to {lead:.1f} points better "
         "than it is: measure the chosen one once on the test part"

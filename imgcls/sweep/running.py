@@ -25,7 +25,7 @@ from imgcls.recording import recorded
 from imgcls.runs import Run, check_writable, create_run, trial_name
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
-from imgcls.sweep.pool import Pool, gpu_count, shares, wait_for_workers
+from imgcls.sweep.pool import GONE, Pool, gpu_count, shares, wait_for_workers
 from imgcls.sweep.results import draw_results, facts_of, final_settings, objectives_of, write_results
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def sweep(
     with _alone(folder), recorded(folder):
         write_text(folder.path(runs.SWEEP), loaded.text)
         write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
-        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED))  # as it is read when it goes on: with the same paths
+        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with the paths that --resume finds
         _run(folder, loaded, dataset, cache_dir, observer)
     return folder
 
@@ -176,7 +176,7 @@ _WORKER_BYTES = 2_000_000_000  # TensorFlow with a small network; images are sha
 def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
     """Prepare the images once for all trials, in this process, which needs no TensorFlow for it."""
     refuse_missing_weights(loaded.base)
-    spec = loaded.base.changed(_held_out(loaded) | {"reported": None}).spec.completed().members[0]
+    spec = loaded.base.changed(loaded.held_out | {"reported": None}).spec.completed().members[0]
     dataset = load_images_of(spec, loaded.base.base, Cache(Path(cache_dir) if cache_dir else None), observer)
     held_out_part(spec, dataset)
     if "val_top5_accuracy" in loaded.sweep.objective and len(dataset.classes) <= 5:
@@ -238,7 +238,7 @@ def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
             index, message = pool.next()
             if index not in busy:
                 continue
-            if message is not None and "epoch" in message:
+            if "epoch" in message:
                 _epoch(task, pool, index, busy[index][0], message)
             else:
                 finished += 1
@@ -251,7 +251,7 @@ def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
     seed = task.loaded.base.spec.seed + _earlier(task, trial) * task.loaded.sweep.repeats
     task.study.note(trial.number, sweep=str(task.folder.folder.resolve()), seed=seed)
     task.observer.trial_began(trial)
-    settings = {"name": f"{task.loaded.name}-{trial.number + 1}"[:80], "seed": seed, **_held_out(task.loaded)}
+    settings = {"name": f"{task.loaded.name}-{trial.number + 1}"[:80], "seed": seed, **task.loaded.held_out}
     asks = task.loaded.sweep.prune is not None
     _hand_out(task, pool, index, trial, task.trial_folder(trial), settings, asks=asks)
 
@@ -273,11 +273,6 @@ def _hand_out(
     )
 
 
-def _held_out(loaded: LoadedSweep) -> dict[str, Any]:
-    """Return the setting that leaves the test part shut; of a cross-validation the folds do."""
-    return {} if loaded.base.spec.folds else {"evaluate_on": "validation"}
-
-
 def _train_final(task: _Sweep, best: Trial) -> None:
     """Train the best point on train and validation images, and measure it once on the test part."""
     run = Run(task.folder.path(runs.FINAL))
@@ -289,11 +284,8 @@ def _train_final(task: _Sweep, best: Trial) -> None:
     settings = final_settings(task.loaded, best) | {"name": f"{task.loaded.name}-final"[:80]}
     with Pool(shares(1), task.folder.folder) as pool:
         _hand_out(task, pool, 0, best, run.folder, settings, asks=False)
-        message: Mapping[str, Any] | None = {}
-        while message is not None and "end" not in message:
-            _, message = pool.next()
-    if message is None or message["end"] != "completed":
-        raise RunError(f"the final training failed: {(message or {}).get('message') or 'its process ended'}")
+        if (end := pool.wait())["end"] != "completed":
+            raise RunError(f"the final training failed: {end['message']}")
 
 
 def _tracking(loaded: LoadedSweep) -> str:
@@ -316,13 +308,13 @@ def _epoch(task: _Sweep, pool: Pool, index: int, trial: Trial, message: Mapping[
     pool.send(index, prune=value is not None and task.study.report(trial.number, message["epoch"], value))
 
 
-def _end(task: _Sweep, trial: Trial, message: Mapping[str, Any] | None, finished: int) -> None:
+def _end(task: _Sweep, trial: Trial, ended: Mapping[str, Any], finished: int) -> None:
     """Tell the study how a trial ended, and write the table anew."""
-    ended = message or {"end": "failed", "message": f"its process ended; {task.folder.path(runs.LOG)} may say why"}
     if ended["end"] == "completed":
         task.complete(trial)
     else:
-        task.give_up(trial, ended["end"], ended["message"])
+        hint = f"; {task.folder.path(runs.LOG)} may say why" if ended["message"] == GONE else ""
+        task.give_up(trial, ended["end"], ended["message"] + hint)
     best = task.study.best
     task.observer.trial_ended(task.study.trials[trial.number], best[0] if best else None, finished)
     task.write()

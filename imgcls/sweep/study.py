@@ -127,8 +127,9 @@ class Study:
 
     def note(self, number: int, **facts: Any) -> None:
         """Note facts of a trial, which must be JSON."""
+        trial_id = self._frozen(number)._trial_id  # noqa: SLF001
         for key, value in facts.items():
-            self._study._storage.set_trial_user_attr(self._frozen(number)._trial_id, key, value)  # noqa: SLF001
+            self._study._storage.set_trial_user_attr(trial_id, key, value)  # noqa: SLF001
 
     def complete(self, number: int, values: Sequence[float]) -> None:
         """Note the objectives of a trial that is done."""
@@ -203,17 +204,15 @@ def _restored(parameter: ParameterSpec, value: Any) -> Any:
 
 
 def _sampler(sweep: SweepSpec, seed: int, jobs: int) -> optuna.samplers.BaseSampler:
-    if sweep.method == "tpe":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if sweep.method == "tpe":
             return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=jobs > 1)
-    if sweep.method == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed)
-    if sweep.method == "qmc":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if sweep.method == "nsga2":
+            return optuna.samplers.NSGAIISampler(seed=seed)
+        if sweep.method == "qmc":
             return optuna.samplers.QMCSampler(seed=sweep.seed, scramble=True)  # one sequence, whose place is stored
-    return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.RandomSampler(seed=seed)
 
 
 def _pruner(sweep: SweepSpec, epochs: int) -> optuna.pruners.BasePruner:

@@ -181,7 +181,7 @@ def _shown(run: Run, point: Mapping[str, Any], tracking: str) -> Iterator[Callab
     from imgcls.tracking.tensorboard import SweepSession, write_experiment
 
     whole = Run(run.folder.parent)
-    sweep = load_sweep(whole.path(SWEEP_RESOLVED)).sweep
+    sweep = load_sweep(whole.path(SWEEP_RESOLVED), check_points=False).sweep
     if not whole.path(TENSORBOARD).exists():
         write_experiment(whole, sweep.parameters, sweep.objective)
     sessions: list[SweepSession] = []
