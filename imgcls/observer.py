@@ -82,6 +82,9 @@ class Observer:
     def trial_epoch(self, trial: Trial, epoch: int, accuracy: float | None) -> None:
         """A trial has done an epoch; the accuracy is that on its validation images."""
 
+    def trial_lost(self, trial: Trial, why: str) -> None:
+        """A trial's process or node is gone; it begins anew."""
+
     def trial_ended(self, trial: Trial, best: Trial | None, finished: int) -> None:
         """A trial is completed, pruned or failed; ``best`` is the best of those completed so far."""
 

@@ -33,7 +33,7 @@ def shown(text: str) -> str:
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the error's name where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 

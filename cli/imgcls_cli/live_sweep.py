@@ -37,6 +37,9 @@ class SweepTerminal(TerminalObserver):
         self.say(f"folder    {folder.folder}")
         self._advance("trials", finished, sweep.trial_count)
 
+    def trial_lost(self, trial: Trial, why: str) -> None:
+        self.say(f"lost      trial {trial.number + 1}: {why}; it begins anew")
+
     def trial_ended(self, trial: Trial, best: Trial | None, finished: int) -> None:
         self.finished = finished
         count = self.sweep.trial_count

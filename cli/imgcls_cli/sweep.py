@@ -27,6 +27,8 @@ def sweep(  # noqa: PLR0917 - an argument an option
     trials: Annotated[int | None, typer.Option(help="How many points.")] = None,
     method: Annotated[str | None, typer.Option(help="grid, random, qmc, tpe or nsga2.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    executor: Annotated[str | None, typer.Option(help="local, or ray: the nodes of a Ray cluster.")] = None,
+    address: Annotated[str | None, typer.Option(help="The Ray cluster's HOST:PORT, or auto.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with one that was interrupted.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the points and estimate the time; train none.")
@@ -44,9 +46,10 @@ def sweep(  # noqa: PLR0917 - an argument an option
     from imgcls_cli.signals import end_on_signals
 
     options = {"name": name, "trials": trials, "method": method, "jobs": jobs}
+    options |= {"executor": executor, "address": address}
     given = {key: value for key, value in options.items() if value is not None}
     if resume:
-        _refuse_beside_resume([key for key in given if key != "jobs"], settings)
+        _refuse_beside_resume([key for key in given if key not in ("jobs", "executor", "address")], settings)
     if dry_run:
         _list_points(spec, settings, given, cache_dir)
         return
@@ -57,7 +60,7 @@ def sweep(  # noqa: PLR0917 - an argument an option
         from imgcls.sweep import sweep as run_sweep
 
         if resume:
-            run = resume_sweep(_to_resume(spec, runs_dir), jobs=jobs, cache_dir=cache_dir, observer=observer)
+            run = resume_sweep(_to_resume(spec, runs_dir), given, cache_dir=cache_dir, observer=observer)
         else:
             overrides = parse_overrides(settings or [])
             run = run_sweep(spec, overrides, given, runs_dir=runs_dir, cache_dir=cache_dir, observer=observer)

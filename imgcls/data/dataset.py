@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, cast
 
 import numpy as np
@@ -250,8 +249,8 @@ def _dataset(
         sha256=prepared.sha256,
         sizes=prepared.sizes,
         classes=listing.classes,
-        splits=MappingProxyType(dict(splits)),
-        parts=MappingProxyType(dict(parts)),
+        splits=dict(splits),
+        parts=dict(parts),
         findings=tuple(findings),
         key=key,
     )

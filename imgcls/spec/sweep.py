@@ -167,6 +167,14 @@ class SweepSpec(Record):
     """Whether trials that fall behind are given up before their last epoch."""
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Trials at a time, each in a process of its own that keeps to its share of the cores; auto finds a good number."""
+    executor: Literal["local", "ray"] = "local"
+    """Where trials are trained: on this machine, or on the nodes of a Ray cluster (`pip install 'imgcls[ray]'`)."""
+    address: str = "auto"
+    """Of the Ray cluster: `HOST:PORT`, or auto for the one that this machine is a node of."""
+    cpus: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Cores that a trial takes; auto shares out all of this machine's, and takes one of a cluster's."""
+    gpus: Annotated[float, Field(ge=0, strict=False)] | Literal["auto"] = "auto"
+    """GPUs that a trial takes, or the part of one; auto takes one where there are any."""
     seed: Natural = 0
     """What the choice of the points derives from; the trainings' is the base's."""
     final: Flag = False

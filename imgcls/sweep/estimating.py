@@ -14,8 +14,9 @@ from imgcls.errors import RunError
 from imgcls.observer import Observer
 from imgcls.runs import Run
 from imgcls.spec.sweeping import LoadedSweep
-from imgcls.sweep.pool import Pool, shares
-from imgcls.sweep.running import job_count, load_images_once
+from imgcls.sweep.pool import Pool
+from imgcls.sweep.processes import Processes
+from imgcls.sweep.running import load_images_once
 
 __all__ = ["estimate_seconds"]
 
@@ -41,11 +42,11 @@ def estimate_seconds(
         return None
     dataset = load_images_once(loaded, cache_dir, observer or Observer())
     train, validation = (len(dataset.splits.get(part, ())) for part in ("train", "validation"))
-    jobs, epochs = job_count(loaded.sweep, loaded.base.spec.device), loaded.base.spec.epochs
+    executor, epochs = Processes(loaded.sweep, loaded.base.spec.device), loaded.base.spec.epochs
     start, trials = 0.0, []
     with tempfile.TemporaryDirectory(prefix="imgcls-estimate-") as name:
         folder = Path(name)
-        with Pool(shares(jobs)[:1], folder) as pool:
+        with Pool(executor, folder) as pool:
             for number, point in enumerate(_typical(loaded)):
                 run = Run(folder / f"point-{number}")
                 _train_a_little(pool, loaded, point, run, cache_dir)
@@ -53,7 +54,7 @@ def estimate_seconds(
                 trials.append(_around_epochs(run) + steady)
                 start += _start(run)
     folds = loaded.base.spec.folds or loaded.sweep.repeats
-    return start + fmean(trials) * folds * loaded.sweep.trial_count / jobs
+    return start + fmean(trials) * folds * loaded.sweep.trial_count / executor.jobs
 
 
 def _around_epochs(run: Run) -> float:

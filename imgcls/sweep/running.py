@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,15 +23,19 @@ from imgcls.files import write_text
 from imgcls.observer import Observer
 from imgcls.recording import recorded
 from imgcls.runs import Run, check_writable, create_run, trial_name
-from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
-from imgcls.sweep.pool import GONE, Pool, gpu_count, shares, wait_for_workers
+from imgcls.sweep.images import spec_of_request
+from imgcls.sweep.pool import Executor, Pool
+from imgcls.sweep.processes import Processes, wait_for_workers
 from imgcls.sweep.results import draw_results, facts_of, final_settings, objectives_of, write_results
 
 if TYPE_CHECKING:
     from imgcls.sweep.study import Study, Trial
 
-__all__ = ["job_count", "load_images_once", "resume_sweep", "sweep"]
+__all__ = ["load_images_once", "resume_sweep", "sweep"]
+
+_ATTEMPTS = 2  # at a trial whose process is killed: what takes too much memory will do so again
+_NODES = 10  # that may go away under a trial
 
 
 @dataclass(frozen=True)
@@ -93,28 +97,33 @@ def sweep(
     Raises:
         SpecError: the sweep, its base or a point is wrong; no folder is made.
         DataError: the data is, or has no validation images; no folder is made.
-        RunError: all trials failed, or the database cannot be used.
+        RunError: all trials failed, or the database or the cluster cannot be used.
     """
     observer = observer or Observer()
     loaded = load_sweep(source, overrides, options)
     check_writable(Path(runs_dir))
     dataset = load_images_once(loaded, cache_dir, observer)
-    folder = create_run(Path(runs_dir), loaded.name)
-    with _alone(folder), recorded(folder):
-        write_text(folder.path(runs.SWEEP), loaded.text)
-        write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
-        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with the paths that --resume finds
-        _run(folder, loaded, dataset, cache_dir, observer)
+    with closing(_executor(loaded, cache_dir)) as executor:
+        folder = create_run(Path(runs_dir), loaded.name)
+        with _alone(folder), recorded(folder):
+            write_text(folder.path(runs.SWEEP), loaded.text)
+            write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
+            pinned = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with paths that --resume finds
+            _run(folder, pinned, executor, dataset, cache_dir, observer)
     return folder
 
 
 def resume_sweep(
-    folder: Run, *, jobs: int | None = None, cache_dir: Path | str | None = None, observer: Observer | None = None
+    folder: Run,
+    options: Mapping[str, Any] | None = None,
+    *,
+    cache_dir: Path | str | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """Go on with a sweep that was interrupted or killed: what is finished stays, what is not is trained anew.
 
     Args:
-        jobs: trials at a time, if not as before.
+        options: key → value, set in the sweep: where it is trained, and how many trials at a time.
 
     Raises:
         DataError: the folder is no sweep's, or another process is at it.
@@ -126,11 +135,11 @@ def resume_sweep(
     if folder.status.state == "running":
         raise DataError(f"{folder.folder} is running: another process is at it")
     with _alone(folder):
-        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options={"jobs": jobs} if jobs else None)
+        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options=options)
         dataset = load_images_once(loaded, cache_dir, observer)
         wait_for_workers(folder.folder)
-        with recorded(folder):
-            _run(folder, loaded, dataset, cache_dir, observer)
+        with closing(_executor(loaded, cache_dir)) as executor, recorded(folder):
+            _run(folder, loaded, executor, dataset, cache_dir, observer)
     return folder
 
 
@@ -152,27 +161,6 @@ def _alone(folder: Run) -> Iterator[None]:
         lock.release()
 
 
-def job_count(sweep: SweepSpec, device: str) -> int:
-    """Return how many trials are trained at a time.
-
-    Small networks use one core better than several: as many trials as there are cores finish sooner than one after the
-    other on all of them (docs/sweeps.md has the figures). Memory bounds it, and there is one trial to a GPU.
-    """
-    if sweep.jobs != "auto":
-        return min(sweep.jobs, sweep.trial_count)
-    from imgcls.backend import free_memory
-    from imgcls.backend.device import core_count
-
-    if device != "cpu" and (gpus := gpu_count()):
-        return min(gpus, sweep.trial_count)
-    free = free_memory()
-    room = core_count() if free is None else int(free) // _WORKER_BYTES
-    return max(1, min(core_count(), room, sweep.trial_count))
-
-
-_WORKER_BYTES = 2_000_000_000  # TensorFlow with a small network; images are shared, for they are mapped from the cache
-
-
 def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
     """Prepare the images once for all trials, in this process, which needs no TensorFlow for it."""
     refuse_missing_weights(loaded.base)
@@ -184,20 +172,41 @@ def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer
     return dataset
 
 
-def _run(folder: Run, loaded: LoadedSweep, dataset: Dataset, cache_dir: Path | str | None, observer: Observer) -> None:
+def _executor(loaded: LoadedSweep, cache_dir: Path | str | None) -> Executor:
+    """Return where the trials are trained."""
+    if loaded.sweep.executor == "local":
+        return Processes(loaded.sweep, loaded.base.spec.device)
+    from imgcls.sweep.cluster import Cluster
+
+    def load_for(wanted: Mapping[str, Any]) -> Dataset:
+        spec = spec_of_request(wanted, loaded.base.spec)
+        return load_images_of(spec, loaded.base.base, Cache(Path(cache_dir) if cache_dir else None), Observer())
+
+    return Cluster(loaded, load_for)
+
+
+def _run(
+    folder: Run,
+    loaded: LoadedSweep,
+    executor: Executor,
+    dataset: Dataset,
+    cache_dir: Path | str | None,
+    observer: Observer,
+) -> None:
     from imgcls.sweep.study import Study
 
-    jobs = job_count(loaded.sweep, loaded.base.spec.device)
     url = loaded.sweep.storage or f"sqlite:///{folder.path(runs.STUDY).resolve()}"
     name = loaded.name if loaded.sweep.storage else "sweep"
     epochs = sum(phase.epochs for phase in loaded.base.spec.phases)
-    study = Study(url, name, loaded.sweep, epochs=epochs, jobs=jobs)
+    study = Study(url, name, loaded.sweep, epochs=epochs, jobs=executor.jobs)
     try:
         task = _Sweep(folder, loaded, study, dataset, cache_dir, observer)
         task.write()
-        _train_all(task, jobs, _left_unfinished(task))
+        with Pool(executor, folder.folder) as pool:
+            _train_all(task, pool, _left_unfinished(task))
         if loaded.sweep.final and study.best:
-            _train_final(task, study.best[0])
+            with Pool(executor.alone(), folder.folder) as pool:
+                _train_final(task, pool, study.best[0])
         task.write(is_last=True)
         draw_results(folder, loaded, study.trials)
         _refuse_failed(task)
@@ -222,29 +231,43 @@ def _left_unfinished(task: _Sweep) -> list[Trial]:
     return left
 
 
-def _train_all(task: _Sweep, jobs: int, left: list[Trial]) -> None:
+def _train_all(task: _Sweep, pool: Pool, left: list[Trial]) -> None:
     """Keep the workers busy until there is no point left, and all that was begun has ended."""
     busy: dict[int, tuple[Trial, float]] = {}
     finished = sum(trial.state in ("completed", "pruned", "failed") for trial in task.study.trials)
-    task.observer.sweeping(task.folder, task.loaded.sweep, jobs, finished)
-    with Pool(shares(jobs), task.folder.folder) as pool:
-        while True:
-            for index in range(jobs):
-                if index not in busy and (trial := left.pop(0) if left else task.study.ask()) is not None:
-                    busy[index] = (trial, time.monotonic())
-                    _begin(task, pool, index, trial)
-            if not busy:
-                return
-            index, message = pool.next()
-            if index not in busy:
-                continue
-            if "epoch" in message:
-                _epoch(task, pool, index, busy[index][0], message)
-            else:
-                finished += 1
-                trial, begun = busy.pop(index)
-                task.study.note(trial.number, seconds=time.monotonic() - begun)
-                _end(task, trial, message, finished)
+    task.observer.sweeping(task.folder, task.loaded.sweep, pool.jobs, finished)
+    while True:
+        for index in range(pool.jobs):
+            if index not in busy and (trial := left.pop(0) if left else task.study.ask()) is not None:
+                busy[index] = (trial, time.monotonic())
+                _begin(task, pool, index, trial)
+        if not busy:
+            return
+        index, message = pool.next()
+        if index not in busy:
+            continue
+        trial, begun = busy[index]
+        if "epoch" in message:
+            _epoch(task, pool, index, trial, message)
+        elif message["end"] == "lost" and _may_begin_anew(task, trial, message):
+            _begin(task, pool, index, trial)  # by the same worker, which waits for what may be left of it
+        else:
+            finished += 1
+            del busy[index]
+            task.study.note(trial.number, seconds=time.monotonic() - begun)
+            _end(task, trial, message, finished)
+
+
+def _may_begin_anew(task: _Sweep, trial: Trial, lost: Mapping[str, Any]) -> bool:
+    """Note that a trial was lost, and tell whether it is worth another try; what there is of it is removed."""
+    kind, most = ("lost_nodes", _NODES) if lost["is_elsewhere"] else ("losses", _ATTEMPTS)
+    losses = task.study.trials[trial.number].facts.get(kind, 0) + 1
+    task.study.note(trial.number, **{kind: losses})
+    if losses == most:
+        return False
+    task.observer.trial_lost(trial, lost["message"])
+    shutil.rmtree(task.trial_folder(trial), ignore_errors=True)
+    return True
 
 
 def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
@@ -273,7 +296,7 @@ def _hand_out(
     )
 
 
-def _train_final(task: _Sweep, best: Trial) -> None:
+def _train_final(task: _Sweep, pool: Pool, best: Trial) -> None:
     """Train the best point on train and validation images, and measure it once on the test part."""
     run = Run(task.folder.path(runs.FINAL))
     if run.folder.exists():
@@ -282,10 +305,9 @@ def _train_final(task: _Sweep, best: Trial) -> None:
         shutil.rmtree(run.folder)
     task.observer.finishing(best)
     settings = final_settings(task.loaded, best) | {"name": f"{task.loaded.name}-final"[:80]}
-    with Pool(shares(1), task.folder.folder) as pool:
-        _hand_out(task, pool, 0, best, run.folder, settings, asks=False)
-        if (end := pool.wait())["end"] != "completed":
-            raise RunError(f"the final training failed: {end['message']}")
+    _hand_out(task, pool, 0, best, run.folder, settings, asks=False)
+    if (end := pool.wait())["end"] != "completed":
+        raise RunError(f"the final training failed: {end['message']}")
 
 
 def _tracking(loaded: LoadedSweep) -> str:
@@ -312,9 +334,11 @@ def _end(task: _Sweep, trial: Trial, ended: Mapping[str, Any], finished: int) ->
     """Tell the study how a trial ended, and write the table anew."""
     if ended["end"] == "completed":
         task.complete(trial)
+    elif ended["end"] == "lost":
+        message = f"{ended['message']}, as at the attempts before; {task.folder.path(runs.LOG)} may say why"
+        task.give_up(trial, "failed", message)
     else:
-        hint = f"; {task.folder.path(runs.LOG)} may say why" if ended["message"] == GONE else ""
-        task.give_up(trial, ended["end"], ended["message"] + hint)
+        task.give_up(trial, ended["end"], ended["message"])
     best = task.study.best
     task.observer.trial_ended(task.study.trials[trial.number], best[0] if best else None, finished)
     task.write()

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock
 
-from imgcls.errors import ImgclsError
+from imgcls.errors import DataError, ImgclsError
 from imgcls.observer import Observer
 from imgcls.runs import FINAL, Run
+from imgcls.sweep.images import Images, request_for
 from imgcls.wording import first_line
 
 if TYPE_CHECKING:
-    from imgcls.data import Cache, Dataset
+    from imgcls.data import Dataset
     from imgcls.spec import Spec
     from imgcls.training.state import EpochRow
 
@@ -60,22 +61,6 @@ class _Inbox:
         """Raise KeyboardInterrupt if the sweep is interrupted, or gone."""
         if self._is_over.is_set():
             raise KeyboardInterrupt("with its sweep")
-
-
-class _Images:
-    """The images of the last trial: most of the next want the same, and all are to see what the first has seen."""
-
-    def __init__(self) -> None:
-        self._key: tuple[Any, ...] = ()
-        self._dataset: Dataset | None = None
-
-    def load(self, spec: Spec, base: Path, cache: Cache, observer: Observer) -> Dataset:
-        from imgcls.experiment.preparing import load_images_of
-
-        key = (spec.data, base, spec.resolution, spec.color, spec.resize)
-        if self._dataset is None or key != self._key:
-            self._key, self._dataset = key, load_images_of(spec, base, cache, observer)
-        return self._dataset
 
 
 class _Trial(Observer):
@@ -121,7 +106,19 @@ def main() -> None:
     if begin is None:
         return
     _keep_to(begin["cores"])
-    images = _Images()
+
+    def send_for(spec: Spec) -> Dataset:
+        import joblib
+
+        send(images=request_for(spec))
+        answer = inbox.next()
+        inbox.raise_if_over()
+        assert answer is not None
+        if "refused" in answer:
+            raise DataError(answer["refused"])
+        return joblib.load(answer["images"], mmap_mode="r")
+
+    images = Images(send_for if begin["asks_for_images"] else None)
     with FileLock(begin["lock"]):  # as long as this process lives, or is killed
         while (order := inbox.next()) is not None:
             send(**_outcome(order, images, inbox, send))
@@ -133,7 +130,7 @@ def _keep_to(cores: Sequence[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def _outcome(order: Mapping[str, Any], images: _Images, inbox: _Inbox, send: Callable[..., None]) -> dict[str, Any]:
+def _outcome(order: Mapping[str, Any], images: Images, inbox: _Inbox, send: Callable[..., None]) -> dict[str, Any]:
     """Train a trial; return how it went."""
     try:
         _train(order, images, _Trial(inbox, send, asks=order["asks"]))
@@ -146,7 +143,7 @@ def _outcome(order: Mapping[str, Any], images: _Images, inbox: _Inbox, send: Cal
     return {"end": "completed", "message": ""}
 
 
-def _train(order: Mapping[str, Any], images: _Images, observer: _Trial) -> None:
+def _train(order: Mapping[str, Any], images: Images, observer: _Trial) -> None:
     import gc
 
     from imgcls.experiment import train_into
