@@ -2,8 +2,8 @@
 
     python benchmarks/kill_sweep.py [--kills 50] [--trials 24]
 
-Each time the sweep's process gets SIGKILL after a random time, now in its start-up, now while it trains or writes; then
-`--resume` goes on. In the end the points, the results and the trials' own files are held against those of a sweep that
+Each time the sweep's process gets SIGKILL after a random time, counted now from its start, now from the moment it has a
+trial in training; then `--resume` goes on. In the end the points, the results and the trials' own files are held against those of a sweep that
 nobody killed. Says how many kills there were, when they struck, and what it found; exit code 1 where anything differs.
 """
 
@@ -25,6 +25,9 @@ from imgcls.runs import SWEEP_CSV, SWEEP_RESOLVED, Run
 
 BASE = {"data": "digits", "architecture": [{"conv": 8}, {"max_pool": 2}, "flatten"], "epochs": 3, "batch": 32}
 SPACE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "optimizer": ["adam", "sgd", "rmsprop"]}
+
+SHARE_IN_TRIALS = 0.7  # of the kills
+LONGEST_S = 6.0  # until a kill
 
 
 def command(*arguments: object) -> list[str]:
@@ -58,8 +61,10 @@ def killed(file: Path, runs_dir: Path, kills: int, rng: random.Random) -> Counte
     finished: dict[str, int] = {}
     while sum(struck.values()) < kills:
         process = subprocess.Popen(next_command(file, runs_dir), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if rng.random() < SHARE_IN_TRIALS:
+            wait_for_trial(process, runs_dir)
         try:
-            process.wait(rng.uniform(0.5, 14.0))
+            process.wait(rng.uniform(0.0, LONGEST_S))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -73,6 +78,14 @@ def killed(file: Path, runs_dir: Path, kills: int, rng: random.Random) -> Counte
             return struck
         print(f"resuming failed: {done.stderr}")
         time.sleep(5)
+
+
+def wait_for_trial(process: subprocess.Popen[bytes], runs_dir: Path) -> None:
+    """Wait until a trial is in training, or the sweep is over."""
+    while process.poll() is None:
+        if any(Run(path).status.state == "running" for path in runs_dir.glob("*_killed/trial-*")):
+            return
+        time.sleep(0.05)
 
 
 def next_command(file: Path, runs_dir: Path) -> list[str]:

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.metrics import IntArray
 
-__all__ = ["SAMPLES", "draw_confusion_matrix", "draw_curves", "draw_samples", "save_figure", "short_name"]
+__all__ = [
+    "SAMPLES",
+    "draw_confusion_matrix",
+    "draw_curves",
+    "draw_overlaid",
+    "draw_samples",
+    "save_figure",
+    "short_name",
+]
 
 DPI = 200
 SAMPLES = 25  # images in a picture of predictions
@@ -30,6 +38,18 @@ MAX_NAMED = 200  # up to so many classes each has its name; the most that fit th
 MAX_CELLS = 500  # of more classes, neighbours share a cell: the picture stays small
 SMALLEST_IN, LARGEST_IN = 4.8, 16.0
 TRAIN, VALIDATION = "#1f6fb4", "#d1590a"  # told apart by the colour-blind, and by the line's kind in grey print
+BEST_NAMED = 5
+_OTHERS: Mapping[str, Any] = {"color": "0.75", "linewidth": 0.7, "alpha": 0.7}
+DISTINCT = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#e69f00",
+    "#000000",
+    "#8c7a00",
+)  # Okabe and Ito, 2008
 
 
 def draw_confusion_matrix(path: Path, matrix: IntArray, classes: Sequence[str]) -> None:
@@ -113,6 +133,44 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, bes
         axes.legend(frameon=False, fontsize=9)
 
 
+def draw_overlaid(path: Path, curves: Sequence[tuple[str, Sequence[float]]], figure_name: str) -> None:
+    """Draw the curves of several trainings into one another.
+
+    Args:
+        path: the PNG file.
+        curves: label, and the figure after each epoch, of each training; the best first. Of more than eight only the
+            first have a colour and a name.
+        figure_name: what stands on the axis.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    named = len(curves) if len(curves) <= len(DISTINCT) else BEST_NAMED
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (label, values) in reversed(list(enumerate(curves))):
+        marker = "o" if len(values) == 1 else ""
+        style = (
+            {"color": DISTINCT[place], "label": short_name(label, 40), "linewidth": 1.6} if place < named else _OTHERS
+        )
+        axes.plot(range(1, len(values) + 1), [_number(value) for value in values], marker=marker, markersize=4, **style)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(figure_name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(visible=True, color="0.88", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
+    legend = axes.legend(
+        handles[::-1], labels[::-1], frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    if named < len(curves):
+        legend.set_title(f"the best {named} of {len(curves):,}")
+        legend.get_title().set_fontsize(8)
+    save_figure(figure, path)
+
+
 def draw_samples(images: Sequence[NDArray[np.uint8]], titles: Sequence[tuple[str, str]]) -> bytes:
     """Return a PNG of images, each under its true class and, where that is another, the predicted one.
 
@@ -168,10 +226,10 @@ def _write_counts(axes: Axes, matrix: Any, shares: Any) -> None:
             axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=font_pt)
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, most: int = MAX_LABEL) -> str:
     """Return a name as it fits a picture, without characters that cannot be drawn."""
     plain = "".join(character if character.isprintable() else "?" for character in name)
-    return plain if len(plain) <= MAX_LABEL else plain[: MAX_LABEL - 6] + "…" + plain[-5:]
+    return plain if len(plain) <= most else plain[: most - 6] + "…" + plain[-5:]
 
 
 def _number(value: Any) -> float:

@@ -15,10 +15,11 @@ from imgcls.comparison.significance import LEVEL, holm, of_images
 from imgcls.comparison.uses import expected_lead
 from imgcls.errors import DataError
 from imgcls.evaluation.metrics import accuracy_interval
+from imgcls.evaluation.pictures import draw_overlaid
 from imgcls.files import write_csv, write_json
 from imgcls.runs import Run, trial_name
 from imgcls.settings import plain_text
-from imgcls.spec.sweep import FACTS, OBJECTIVES, PLACE, SweepSpec
+from imgcls.spec.sweep import FACTS, OBJECTIVES, PLACE, WATCHED, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
 from imgcls.sweep.effects import Effect, Interaction, find_effects, find_interactions, percent
 from imgcls.wording import counted, some
@@ -125,6 +126,20 @@ def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> N
     points, values = [trial.point for trial in done], [trial.values[0] for trial in done]
     maximize = OBJECTIVES[name] == "maximize"
     draw_parallel_coordinates(folder.path(runs.PARALLEL_PNG), points, values, name, maximize=maximize)
+    watched = name if name in WATCHED else WATCHED[0]
+    if curves := [curve for trial in _ranked(done, done, sweep) if (curve := _curve(folder, trial, sweep, watched))]:
+        draw_overlaid(folder.path(runs.CURVES_PNG), curves, watched)
+
+
+def _curve(folder: Run, trial: Trial, sweep: SweepSpec, name: str) -> tuple[str, list[float]] | None:
+    """Return a trial's point and its figure after each epoch, of repeats and folds the first's; None where not here."""
+    run = Run(folder.path(_folder(trial, sweep)))
+    first = run.members[0] if run.members else run
+    if not first.path(runs.HISTORY).is_file():
+        return None
+    point = ", ".join(plain_text(value) for value in trial.point.values())
+    only = f"{next(iter(trial.point))} " if len(trial.point) == 1 else ""
+    return f"{trial.number + 1}: {only}{point}", list(first.history[name])
 
 
 def final_settings(loaded: LoadedSweep, best: Trial) -> dict[str, Any]:
@@ -232,6 +247,11 @@ def _verdict(
 
 
 def _effects_text(objective: str, effects: Sequence[Effect]) -> str:
+    if effects and all(effect.p is None for effect in effects):
+        return (
+            f"{objective}: {effects[0].parameter}: {_difference(objective, effects[0])}, from too few trials to tell "
+            "how much of it is chance: repeats would"
+        )
     told = [effect for effect in effects if effect.is_told_apart]
     if not told:
         return f"{objective}: no parameter has an effect that these trials could tell from chance"
@@ -254,11 +274,15 @@ def _difference(objective: str, effect: Effect) -> str:
     """Return ``adam above sgd by 20.1 points (95 % 18.3 to 21.9)``."""
     best, worst = effect.levels[effect.best].label, effect.levels[effect.worst].label
     is_share = objective.startswith("val_") and objective != "val_loss"
-    by = [each * 100 if is_share else each for each in (effect.difference, effect.low or 0.0, effect.high or 0.0)]
-    figures = [f"{each:.1f}" if is_share else f"{each:.3g}" for each in by]
     relation = "above" if OBJECTIVES[objective] == "maximize" else "below"
-    unit = " points" if is_share else ""
-    return f"{best} {relation} {worst} by {figures[0]}{unit} (95 % {figures[1]} to {figures[2]})"
+
+    def shown(value: float) -> str:
+        return f"{100 * value:.1f}" if is_share else f"{value:.3g}"
+
+    text = f"{best} {relation} {worst} by {shown(effect.difference)}{' points' if is_share else ''}"
+    if effect.low is None or effect.high is None:
+        return text
+    return f"{text} (95 % {shown(effect.low)} to {shown(effect.high)})"
 
 
 def _best_text(folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], n: int) -> list[str]:

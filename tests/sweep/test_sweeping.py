@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -173,6 +174,9 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path):
     assert [row["state"] for row in rows(run)] == ["completed"] * 3
     assert (folder / "trial-1" / "metrics.json").stat().st_mtime_ns == finished
     assert run.status.state == "completed"
+    assert run.path(runs.CURVES_PNG).is_file()
+    said = json.loads(run.path(runs.SWEEP_JSON).read_text())["verdict"][0]
+    assert re.match(r"val_accuracy: lr: 0.0[123] above 0.0[123] by [\d.]+ points, from too few trials to tell", said)
     alone = imgcls.train(BASE, {"lr": 0.02, "evaluate_on": "validation"}, runs_dir=tmp_path / "alone")
     assert alone.metrics["accuracy"] == float(rows(run)[1]["val_accuracy"])
 
