@@ -2,9 +2,10 @@
 
     python benchmarks/kill_sweep.py [--kills 50] [--trials 24]
 
-Each time the sweep's process gets SIGKILL after a random time, counted now from its start, now from the moment it has a
-trial in training; then `--resume` goes on. In the end the points, the results and the trials' own files are held against those of a sweep that
-nobody killed. Says how many kills there were, when they struck, and what it found; exit code 1 where anything differs.
+Each time the sweep's process gets SIGKILL after a random time, counted now from its start, now from when it has a trial
+in training; then `--resume` goes on. In the end the points, the results and the trials' own files are held against
+those of a sweep that nobody killed. Says how many kills there were, when they struck, and what it found; exit code 1
+where anything differs.
 """
 
 from __future__ import annotations
