@@ -154,11 +154,12 @@ def write_results(
     run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, result: TrainingResult
 ) -> None:
     """Write what a finished training gave: the figures first, for no picture is worth losing them."""
-    from imgcls.evaluation.pictures import draw_curves
+    from imgcls.evaluation.pictures import save_figure
+    from imgcls.evaluation.plots import curves_figure
 
     write_evaluation(run, metrics, dataset, predictions)
     history = [asdict(row) for row in result.state.history]
-    draw_curves(run.path(runs.CURVES_PNG), history, best_epoch=result.best_epoch)
+    save_figure(curves_figure(history, result.best_epoch), run.path(runs.CURVES_PNG))
     for warning in metrics["warnings"]:
         log.warning("%s: %s", warning["code"], warning["message"])
 
@@ -169,7 +170,9 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
     Raises:
         ConsistencyError: the files say another accuracy than the metrics do; these are not written then.
     """
-    from imgcls.evaluation.pictures import draw_confusion_matrix
+    from imgcls.evaluation.metrics import confidence_bins
+    from imgcls.evaluation.pictures import draw_confusion_matrix, save_figure
+    from imgcls.evaluation.plots import reliability_figure
     from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
 
     paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
@@ -179,6 +182,8 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
     write_json(run.path(runs.METRICS), metrics)
     write_report(run, metrics)
     draw_confusion_matrix(run.path(runs.CONFUSION_PNG), np.array(metrics["confusion_matrix"]), dataset.classes)
+    bins = confidence_bins(predictions.probabilities, predictions.labels)
+    save_figure(reliability_figure(bins), run.path(runs.RELIABILITY_PNG))
 
 
 def _agree(run: Run, metrics: dict[str, Any]) -> None:

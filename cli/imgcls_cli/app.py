@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
-from imgcls_cli import audit, cache, compare, data, evaluate, list, model, schema, show, sweep, train, validate  # noqa: A004 - a command
+from imgcls_cli import audit, cache, compare, data, evaluate, list, model, report, schema, show, sweep, train, validate  # noqa: A004 - a command
 
 __all__ = ["COMMANDS", "app", "command", "main"]
 
@@ -30,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data.data,
     "audit": audit.audit,
     "sweep": sweep.sweep,
+    "report": report.report,
     "schema": schema.schema,
     "cache": cache.cache,
 }

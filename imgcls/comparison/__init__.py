@@ -11,6 +11,7 @@ from imgcls.comparison.repeats import (
     summarize_repeats,
     summary_figure,
 )
+from imgcls.comparison.verdicts import short_names
 
 __all__ = [
     "Column",
@@ -23,6 +24,7 @@ __all__ = [
     "known_seconds",
     "markdown_cell",
     "mean_interval",
+    "short_names",
     "shown",
     "summarize_repeats",
     "summary_figure",

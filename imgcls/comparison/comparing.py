@@ -118,7 +118,10 @@ def compare(runs: Sequence[Run]) -> Comparison:
     of_times = time_notes(sides, of_results)
     lacking = filter(None, map(_lacking, sides))
     damage = (text for side in sides for text in side.damage)
-    of_tests = [*damage_notes(sides), *_setting_notes(short_names(sides), verdict.pairs, settings)]
+    of_tests = [
+        *damage_notes(sides),
+        *_setting_notes(short_names([side.name for side in sides]), verdict.pairs, settings),
+    ]
     notes = (*of_results, *of_losses, *of_times, *mean_notes(sides), *of_tests, *use_notes(sides), *lacking, *damage)
     return Comparison(
         verdict=verdict,

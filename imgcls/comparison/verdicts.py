@@ -85,7 +85,7 @@ class Verdict:
 
 def judge(sides: Sequence[Side]) -> Verdict:
     """Test all pairs of sides that can be compared: on the same test images, with what is needed to test them."""
-    names = short_names(sides)
+    names = short_names([side.name for side in sides])
     right = functools.cache(lambda index: _right(sides[index].speaker))
     finished = [index for index, side in enumerate(sides) if "accuracy" in side.metrics]
     comparable, timed = (_alike(sides, finished, differ) for differ in (result_notes, time_notes))
@@ -256,10 +256,10 @@ def _summary(names: Sequence[str], pairs: Sequence[Pair], ranks: Sequence[tuple[
     return f"{ahead} can each be the best of {len(known)}; behind them {are} {some(behind, 5)}"
 
 
-def short_names(sides: Sequence[Side]) -> list[str]:
-    """Return names without their time, where they can do without."""
-    short = [TIME.sub("", side.name) for side in sides]
-    return short if len(set(short)) == len(short) else [side.name for side in sides]
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names of runs without their time, where they can do without."""
+    short = [TIME.sub("", name) for name in names]
+    return short if len(set(short)) == len(short) else list(names)
 
 
 def damage_notes(sides: Sequence[Side]) -> list[str]:

@@ -149,6 +149,33 @@ def expected_calibration_error(probabilities: FloatArray, labels: IntArray, *, b
     Raises:
         DataError: there are no examples.
     """
+    found = confidence_bins(probabilities, labels, bins=bins)
+    return sum(each.count * abs(each.accuracy - each.confidence) for each in found) / len(labels)
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """The images whose confidence lies above ``start`` and up to ``end``.
+
+    Attributes:
+        count: how many; at least 1.
+        confidence: their mean.
+        accuracy: the share that is right.
+        low: lower end of its 95 % interval (Wilson, 1927).
+        high: upper end.
+    """
+
+    start: float
+    end: float
+    count: int
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+
+
+def confidence_bins(probabilities: FloatArray, labels: IntArray, *, bins: int = 15) -> list[ConfidenceBin]:
+    """Return how often the network is right, the surer it is; arguments and errors as of the calibration error."""
     import numpy as np
 
     if not len(labels):
@@ -156,8 +183,14 @@ def expected_calibration_error(probabilities: FloatArray, labels: IntArray, *, b
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = predicted_classes(probabilities) == labels
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gap = np.bincount(bin_of, weights=correct - confidence, minlength=bins)  # each bin's size times its gap
-    return float(np.abs(gap).sum() / len(labels))
+    found = []
+    for number in np.unique(bin_of):
+        inside = bin_of == number
+        count, right = int(inside.sum()), int(correct[inside].sum())
+        interval = accuracy_interval(right, count)
+        mean = float(confidence[inside].mean())
+        found.append(ConfidenceBin(number / bins, (number + 1) / bins, count, mean, right / count, *interval))
+    return found
 
 
 @dataclass(frozen=True)

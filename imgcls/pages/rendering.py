@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,10 +13,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["rendered", "thumbnail"]
+from imgcls.errors import DataError
+
+__all__ = ["known", "rendered", "thumbnail"]
 
 _SIDE = 128  # pixels at most
 _SMALL = 64  # up to this an image is kept to the pixel
+
+
+def known(read: Callable[[], Any], empty: Any) -> Any:
+    """Return what can be read, or what stands for nothing: a page of an unfinished or damaged run has the rest."""
+    try:
+        return read()
+    except DataError:
+        return empty
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a sweep, for print: what each parameter does, and every trial as a line through its values."""
+"""The pictures of a sweep, for print: what each parameter does, and every trial as a line or a point."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcls.evaluation.pictures import save_figure, short_name
 from imgcls.settings import plain_text
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-__all__ = ["draw_effects", "draw_parallel_coordinates"]
+__all__ = ["draw_effects", "draw_parallel_coordinates", "draw_scatter_matrix"]
 
 TRIAL, MEAN = "0.6", "#d1590a"
 MOST_PANELS = 12
 ACROSS = 4
 MOST_LINES = 1000
+MOST_SCATTERED = 8  # parameters
 SPREAD = 0.12  # of the lines through one value
 
 
@@ -111,6 +113,61 @@ def draw_parallel_coordinates(
     axes.set_ylim(-0.06, 1.18)
     axes.set_axis_off()
     save_figure(figure, path)
+
+
+def draw_scatter_matrix(
+    path: Path, points: Sequence[Mapping[str, Any]], values: Sequence[float], objective: str, *, maximize: bool
+) -> None:
+    """Draw each pair of parameters as a field of trials, coloured by the objective; the best ones on top.
+
+    Args:
+        path: the PNG file.
+        points: parameter → value, of each trial with a result; of more than eight parameters the others are left out.
+        values: the objective of each.
+        objective: its name.
+        maximize: whether more is better.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(points[0])[:MOST_SCATTERED]
+    order = np.argsort(values if maximize else [-value for value in values])[-MOST_LINES:]
+    scales = [_scale([point[name] for point in points]) for name in names]
+    places = [_spread_out(scale, number)[order] for number, scale in enumerate(scales)]
+    side = len(names) - 1
+    figure = Figure(figsize=(1.9 * side + 1.6, 1.9 * side + 0.6), layout="constrained")
+    panels = figure.subplots(side, side, squeeze=False)
+    for row in range(side):
+        for column in range(side):
+            axes = panels[row][column]
+            if column > row:
+                axes.set_visible(False)
+                continue
+            field = axes.scatter(
+                places[column], places[row + 1], c=np.asarray(values)[order], s=14, linewidths=0,
+                cmap="viridis" if maximize else "viridis_r",
+            )  # fmt: skip
+            _label(axes, scales[column], names[column] if row == side - 1 else "", is_upright=False)
+            _label(axes, scales[row + 1], names[row + 1] if column == 0 else "", is_upright=True)
+    figure.colorbar(field, ax=panels, shrink=0.6, label=objective)
+    save_figure(figure, path)
+
+
+def _spread_out(scale: _Axis, number: int) -> NDArray[np.float64]:
+    """Return where trials stand on an axis; those of one value beside each other, not one on the other."""
+    width = 0.35 / max(len(scale.ticks) - 1, 1) if scale.is_crowded else 0.0
+    noise = np.random.default_rng(number).uniform(-width, width, len(scale.heights))
+    return np.asarray(scale.heights, np.float64) + noise
+
+
+def _label(axes: Axes, scale: _Axis, name: str, *, is_upright: bool) -> None:
+    axis = axes.yaxis if is_upright else axes.xaxis
+    axis.set_ticks([height for _, height in scale.ticks])
+    labels = [short_name(label, 12) for label, _ in scale.ticks] if name else []
+    axis.set_ticklabels(labels or [""] * len(scale.ticks), fontsize=7, parse_math=False)
+    if not is_upright:
+        axes.tick_params(axis="x", rotation=0 if sum(map(len, labels)) <= 16 else 30)
+    axis.set_label_text(short_name(name), fontsize=8, parse_math=False)
+    (axes.set_ylim if is_upright else axes.set_xlim)(-0.25, 1.25)
 
 
 class _Axis:

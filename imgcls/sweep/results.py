@@ -15,7 +15,8 @@ from imgcls.comparison.significance import LEVEL, holm, of_images
 from imgcls.comparison.uses import expected_lead
 from imgcls.errors import DataError
 from imgcls.evaluation.metrics import accuracy_interval
-from imgcls.evaluation.pictures import draw_overlaid
+from imgcls.evaluation.pictures import save_figure
+from imgcls.evaluation.plots import overlaid_figure
 from imgcls.files import write_csv, write_json
 from imgcls.runs import Run, trial_name
 from imgcls.settings import plain_text
@@ -115,7 +116,7 @@ def write_results(
 
 def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> None:
     """Draw what each parameter does, and all trials; nothing where fewer than two have a result."""
-    from imgcls.sweep.pictures import draw_effects, draw_parallel_coordinates
+    from imgcls.sweep.pictures import draw_effects, draw_parallel_coordinates, draw_scatter_matrix
 
     sweep, name = loaded.sweep, loaded.sweep.objective[0]
     done = [trial for trial in trials if trial.state == "completed"]
@@ -126,9 +127,11 @@ def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> N
     points, values = [trial.point for trial in done], [trial.values[0] for trial in done]
     maximize = OBJECTIVES[name] == "maximize"
     draw_parallel_coordinates(folder.path(runs.PARALLEL_PNG), points, values, name, maximize=maximize)
+    if len(points[0]) > 1:
+        draw_scatter_matrix(folder.path(runs.SCATTER_PNG), points, values, name, maximize=maximize)
     watched = name if name in WATCHED else WATCHED[0]
     if curves := [curve for trial in _ranked(done, done, sweep) if (curve := _curve(folder, trial, sweep, watched))]:
-        draw_overlaid(folder.path(runs.CURVES_PNG), curves, watched)
+        save_figure(overlaid_figure(curves, watched), folder.path(runs.CURVES_PNG))
 
 
 def _curve(folder: Run, trial: Trial, sweep: SweepSpec, name: str) -> tuple[str, list[float]] | None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls.evaluation.pictures import draw_confusion_matrix, draw_curves
+from imgcls.evaluation.pictures import draw_confusion_matrix, save_figure
+from imgcls.evaluation.plots import curves_figure
 
 
 def history(epochs, **columns):
@@ -37,25 +38,25 @@ def test_names_are_drawn_as_they_are(tmp_path):
 
 @pytest.mark.parametrize("epochs", [0, 1, 60])
 def test_curves_are_drawn_for_any_number_of_epochs(tmp_path, epochs):
-    draw_curves(tmp_path / "curves.png", history(epochs), best_epoch=epochs or None)
+    save_figure(curves_figure(history(epochs), best_epoch=epochs or None), tmp_path / "curves.png")
     assert size(tmp_path / "curves.png") == (1800, 760)
 
 
 def test_curves_do_without_a_validation_part_and_with_gaps(tmp_path):
-    draw_curves(tmp_path / "none.png", history(3, val_loss=None, val_accuracy=None))
-    draw_curves(tmp_path / "nan.png", history(3, loss=float("nan")))
+    save_figure(curves_figure(history(3, val_loss=None, val_accuracy=None)), tmp_path / "none.png")
+    save_figure(curves_figure(history(3, loss=float("nan"))), tmp_path / "nan.png")
     assert {path.name for path in tmp_path.glob("*.png")} == {"none.png", "nan.png"}
 
 
 def test_a_notebooks_own_plots_are_left_alone(tmp_path):
     before = "matplotlib.pyplot" in sys.modules
-    draw_curves(tmp_path / "curves.png", history(2))
+    save_figure(curves_figure(history(2)), tmp_path / "curves.png")
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
 def test_a_line_is_drawn_where_a_stage_begins(tmp_path):
     rows = history(6)
-    draw_curves(tmp_path / "plain.png", [row | {"stage": 1} for row in rows])
-    draw_curves(tmp_path / "staged.png", [row | {"stage": 1 + (row["epoch"] > 3)} for row in rows])
+    save_figure(curves_figure([row | {"stage": 1} for row in rows]), tmp_path / "plain.png")
+    save_figure(curves_figure([row | {"stage": 1 + (row["epoch"] > 3)} for row in rows]), tmp_path / "staged.png")
     plain, staged = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("plain", "staged"))
     assert (plain != staged).any(axis=2).sum() > 300

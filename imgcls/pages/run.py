@@ -1,0 +1,126 @@
+"""The page of a run: what was done and on what, what came of it, and the images behind the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imgcls import runs
+from imgcls.catalog import full_name
+from imgcls.evaluation.metrics import confidence_bins
+from imgcls.evaluation.plots import curves_figure, reliability_figure
+from imgcls.evaluation.reported import reported_notes
+from imgcls.pages import facts
+from imgcls.pages.answers import Answers, read_answers
+from imgcls.pages.charts import png, svg
+from imgcls.pages.matrix import confusion_matrix, gallery
+from imgcls.pages.pictures import Thumbnails
+from imgcls.pages.rendering import known, rendered
+from imgcls.pages.tables import Table
+from imgcls.runs import Run
+from imgcls.wording import counted
+
+__all__ = ["read_text", "run_page", "run_tables"]
+
+_SUREST, _HARDEST = 24, 24  # images shown
+
+
+def run_tables(run: Run) -> list[Table]:
+    """Return what a run came to, as tables.
+
+    Raises:
+        DataError: it has no result.
+    """
+    found = [facts.figure_table(run.metrics), facts.reported_table(run.metrics), facts.class_table(run.metrics)]
+    return [table for table in (*found, facts.confusion_table(run.metrics)) if table is not None and table.rows]
+
+
+def run_page(run: Run, cache_dir: Path | None = None) -> str:
+    """Return the page of a run as HTML; of an unfinished one what there is."""
+    metrics = known(lambda: run.metrics, {})
+    answers = known(lambda: read_answers(run), None) if metrics else None
+    return rendered(
+        "run.html",
+        title=full_name(run),
+        status=run.status,
+        metrics=metrics,
+        **(_result(run, metrics, answers, cache_dir) if metrics else {}),
+        reported_notes=reported_notes(metrics["reported"]) if metrics.get("reported") else [],
+        remarks=metrics.get("warnings") or [],
+        spec=read_text(run.path(runs.SPEC)),
+        about=known(lambda: _about(run, metrics), []),
+        images=known(lambda: facts.image_table(run.manifest, _classes(run, metrics)), None),
+        curves=known(lambda: _curves(run, metrics), None),
+        times=known(lambda: facts.time_table(run.timings), None),
+        settings=known(lambda: facts.setting_table(run), None),
+        environment=known(lambda: facts.environment_table(run), None),
+        repeat=known(lambda: _repeat(run), []),
+    )
+
+
+def _result(run: Run, metrics: Mapping[str, Any], answers: Answers | None, cache_dir: Path | None) -> dict[str, Any]:
+    """Return what the page has of a finished run."""
+    thumbnails = Thumbnails(run, cache_dir)
+    cells = gallery(answers, thumbnails.uri) if answers else []
+    matrix = confusion_matrix(metrics["confusion_matrix"], metrics["classes"], [each["place"] for each in cells])
+    surest = answers.surest_errors()[:_SUREST].tolist() if answers else []
+    hardest = [row for row in answers.hardest().tolist() if row not in surest][:_HARDEST] if answers else []
+    return {
+        "figures": facts.figure_table(metrics),
+        "reported": facts.reported_table(metrics),
+        "classes": facts.class_table(metrics),
+        "confusions": facts.confusion_table(metrics),
+        "matrix": matrix,
+        "picture": None if matrix.is_written else png(run.path(runs.CONFUSION_PNG)),
+        "cells": cells,
+        "surest": answers.pictures(surest, thumbnails.uri) if answers else [],
+        "hardest": answers.pictures(hardest, thumbnails.uri) if answers else [],
+        "lacking": thumbnails.lacking,
+        "reliability": _reliability(answers) if answers else None,
+    }
+
+
+def _reliability(answers: Answers) -> str:
+    bins = confidence_bins(answers.probabilities, answers.labels)
+    return svg(lambda: reliability_figure(bins))
+
+
+def _curves(run: Run, metrics: Mapping[str, Any]) -> str | None:
+    history: Any = run.history.to_dict("records")
+    return svg(lambda: curves_figure(history, metrics.get("best_epoch"))) if history else None
+
+
+def _classes(run: Run, metrics: Mapping[str, Any]) -> list[str]:
+    return list(metrics.get("classes") or sorted({row["label"] for row in run.manifest}))
+
+
+def _about(run: Run, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return in a few words what was trained on what."""
+    environment, settings = run.environment, run.settings
+    size = settings.get("resolution") or []
+    about = [
+        ("images", " x ".join(map(str, size)) + f" pixels, {settings.get('color') or 'rgb'}"),
+        ("device", f"{environment['device']['name']}, {environment['precision']}"),
+        ("seed", str(environment.get("seed", "-"))),
+    ]
+    if metrics.get("total_params") is not None:
+        about.insert(0, ("parameters", f"{metrics['total_params']:,}, {metrics['trainable_params']:,} of them trained"))
+    if metrics.get("best_epoch") is not None:
+        about.insert(0, ("training", f"{counted(metrics['epochs_run'], 'epoch')}, the best is {metrics['best_epoch']}"))
+    return about
+
+
+def read_text(path: Path) -> str:
+    """Return what a file holds; nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _repeat(run: Run) -> list[str]:
+    """Return the commands that do it again."""
+    commit = run.environment.get("git_commit")
+    first = [f"git checkout {commit}"] if commit and not run.environment.get("git_changed") else []
+    return [*first, f"imgcls train {run.path(runs.RESOLVED)}", f"imgcls evaluate {run.folder}"]
