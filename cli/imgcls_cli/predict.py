@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
-def predict(
+def predict(  # noqa: PLR0917 - an argument an option
     run: RunName,
     images: Annotated[
         list[str],
@@ -26,6 +26,14 @@ def predict(
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes of each image are shown.")] = 1,
     annotate: Annotated[
         Path | None, typer.Option("--annotate", help="Write copies with class and probability above them here.")
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", help="Write pictures of where the network saw the class here (Grad-CAM)."),
+    ] = None,
+    explain_layer: Annotated[
+        str | None,
+        typer.Option("--explain-layer", help="By its features, instead of the last layer's before pooling or flatten."),
     ] = None,
     json: Json = False,
     csv: Csv = False,
@@ -38,20 +46,29 @@ def predict(
 
     Example: imgcls predict latest new_photos 'more/*.jpg' --top 3
     """
+    from imgcls.errors import DataError, SpecError
     from imgcls_cli.console import emit, err, one_format
     from imgcls_cli.live import TerminalObserver
     from imgcls_cli.signals import end_on_signals
 
     chosen = one_format(json=json, csv=csv)
+    if explain_layer is not None and explain is None:
+        raise SpecError("--explain-layer: names a layer for --explain DIR, which is not given")
     end_on_signals()
     with TerminalObserver(err, nothing_yet="no result") as observer:
         from imgcls.catalog import find_run
-        from imgcls.errors import DataError
         from imgcls.files import csv_text, strict_json
         from imgcls.inference import predict as predict_images
         from imgcls.wording import counted
 
-        answers = predict_images(find_run(run, runs_dir), images, annotate=annotate, observer=observer)
+        answers = predict_images(
+            find_run(run, runs_dir),
+            images,
+            annotate=annotate,
+            explain=explain,
+            explain_layer=explain_layer,
+            observer=observer,
+        )
     if chosen == "json":
         failures = [{"path": failure.name, "reason": failure.reason} for failure in answers.failures]
         emit(strict_json({"classes": answers.classes, "images": answers.records(top), "failures": failures}))

@@ -45,6 +45,14 @@ class Classifier:
         """The network, loaded when it is first needed, which takes seconds."""
         return load_network(self.run, self.spec, self.geometry.shape, len(self.classes))
 
+    def load(self) -> None:
+        """Load the network now and let it answer once, so that the first question does not wait for it.
+
+        Raises:
+            DataError, RunError: the network cannot be loaded, or this process cannot use its backend.
+        """
+        self.probabilities(np.zeros((1, *self.geometry.shape), np.uint8))
+
     @property
     def batch_size(self) -> int:
         """How many images it is best asked about at a time."""

@@ -89,7 +89,11 @@ def test_names_neither_style_nor_steer_the_terminal(imgcls, run, photos, tmp_pat
 
 @pytest.mark.parametrize(
     ("options", "code", "message"),
-    [(["--json", "--csv"], 2, "one format at a time"), (["--top", "0"], 2, "--top")],
+    [
+        (["--json", "--csv"], 2, "one format at a time"),
+        (["--top", "0"], 2, "--top"),
+        (["--explain-layer", "conv"], 2, "--explain DIR"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused_before_the_run_is_looked_for(imgcls, options, code, message):
     done = imgcls("predict", "nowhere", "x.png", *options)
@@ -118,3 +122,10 @@ def test_files_that_are_no_images_are_refused_without_tensorflow(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
     assert done.stdout == ""
+
+
+def test_a_network_without_places_explains_nothing_and_says_so(imgcls, run, photos, tmp_path):
+    done = imgcls("predict", run.folder, "photos/red/00.png", "--explain", tmp_path / "why")
+    assert done.code == 2
+    assert "no layer that keeps places" in done.err
+    assert done.out == ""

@@ -6,9 +6,9 @@ from PIL import Image
 from run_folders import make_repeats, make_run, make_unfinished
 
 import imgcls
-from imgcls import DataError
+from imgcls import DataError, SpecError
 from imgcls.inference.classifier import ranked
-from imgcls.inference.pictures import PictureFolder, annotated
+from imgcls.inference.pictures import PictureFolder, annotated, explained
 from imgcls.inference.reading import batches
 from imgcls.inference.sources import find_sources
 from imgcls.observer import Observer
@@ -94,7 +94,8 @@ def test_annotated_copies_keep_the_picture_and_never_replace_a_file(color_run, t
 
     assert first.read_bytes() == before
     assert {path.name for path in first.parent.iterdir()} == {"red.png", "red-2.png", "red-3.png"}
-    copy = np.asarray(Image.open(first.parent / "red-2.png"))
+    with Image.open(first.parent / "red-2.png") as picture:
+        copy = np.asarray(picture)
     assert copy.shape[0] > 200
     assert (copy[-200:] == (200, 30, 30)).all()
     assert copy[:-200].min() < 100  # there is something written
@@ -117,3 +118,36 @@ def test_a_picture_stays_in_its_folder_whatever_it_is_called(name, tmp_path):
     assert {path.parent for path in written} == {tmp_path / "out"}
     assert all(path.is_file() for path in written)
     assert len(set(written)) == 2
+
+
+def test_explanations_are_pictures_of_what_the_network_saw(color_run, photos, tmp_path):
+    imgcls.predict(color_run, [photos / "red/00.png", photos / "green/00.png"], explain=tmp_path / "why")
+
+    assert {path.name for path in (tmp_path / "why").iterdir()} == {"00-2.png", "00.png"}
+    with Image.open(tmp_path / "why" / "00.png") as picture:
+        left = np.asarray(picture)[-180:, :240]
+    with Image.open(photos / "red/00.png") as photo:
+        np.testing.assert_array_equal(left, np.asarray(photo.resize((240, 180), Image.Resampling.NEAREST)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_explanation_has_the_image_and_the_scale_from_dark_to_yellow(channels):
+    pixels = np.full((50, 30, channels), 128, np.uint8)
+    picture = np.asarray(explained(pixels, np.zeros((50, 30), np.float32), "cat", 0.5)).astype(int)
+    assert picture[-1, -1].tolist() == [68, 1, 84]  # where viridis begins
+    assert picture[-250, -1].tolist() == [253, 231, 36]
+    assert (picture[-250:, :150] == 128).all()
+
+
+def test_layers_that_are_not_there_are_named_before_or_when_the_network_is_opened(color_run, photos, tmp_path):
+    with pytest.raises(SpecError, match="explain, a folder"):
+        imgcls.predict(color_run, photos, explain_layer="conv")
+    with pytest.raises(SpecError, match="those with places are"):
+        imgcls.predict(color_run, photos, explain=tmp_path / "why", explain_layer="nothing")
+
+
+def test_explanations_of_a_run_on_another_backend_are_refused(tmp_path):
+    run = make_run(tmp_path, overrides={"resolution": 8, "color": "rgb", "backend": "jax"})
+    run.path("model.keras").write_bytes(b"PK")
+    with pytest.raises(SpecError, match="the run has jax"):
+        imgcls.predict(run, tmp_path, explain=tmp_path / "why")
