@@ -20,6 +20,7 @@ LAYERS = [
     {"catalog", "comparison", "environment", "evaluations", "observer", "pages", "pasted", "recording", "tracking"},
     {"experiment"},
     {"inference", "sweep"},
+    {"serving"},
 ]
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "scipy"}
 FILES = sorted(path for path in (ROOT / "imgcls").rglob("*.py") if path != ROOT / "imgcls" / "__init__.py")

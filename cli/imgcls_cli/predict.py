@@ -23,7 +23,9 @@ def predict(  # noqa: PLR0917 - an argument an option
             metavar="IMAGE...", help="Files, folders, quoted patterns, http(s) addresses.", show_default=False
         ),
     ],
-    top: Annotated[int, typer.Option("--top", min=1, help="How many classes of each image are shown.")] = 1,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="How many classes of each image; by default 1, all in JSON.")
+    ] = None,
     annotate: Annotated[
         Path | None, typer.Option("--annotate", help="Write copies with class and probability above them here.")
     ] = None,
@@ -42,7 +44,7 @@ def predict(  # noqa: PLR0917 - an argument an option
     """Tell the classes of new images, which are read and resized as the run's training did.
 
     What is no image is named and left out, and the exit code is then 3. --csv has the probabilities of all classes,
-    --json those of --top.
+    --json too unless --top says how many.
 
     Example: imgcls predict latest new_photos 'more/*.jpg' --top 3
     """
@@ -75,7 +77,7 @@ def predict(  # noqa: PLR0917 - an argument an option
     elif chosen == "csv":
         emit(csv_text(answers.columns, answers.rows()))
     elif answers.paths:
-        _print(answers, top)
+        _print(answers, top or 1)
     if count := len(answers.paths):
         speed = count / max(answers.seconds, 1e-9)
         observer.say(f"{counted(count, 'image')} in {answers.seconds:.2f} s, {speed:,.0f} images/s")

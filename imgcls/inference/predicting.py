@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,21 +135,23 @@ def predict(
     for failure in failures:
         observer.unreadable(failure.name, failure.reason)
     begun, loading = time.perf_counter(), 0.0
-    for batch in batches(found.images, classifier.geometry, classifier.batch_size, keep_files=annotate is not None):
-        for failure in batch.failures:
-            observer.unreadable(failure.name, failure.reason)
-        failures += batch.failures
-        done += len(batch.sources) + len(batch.failures)
-        if not batch.sources:
-            continue
-        if not parts:
-            load_begun = time.perf_counter()
-            classifier.load()
-            loading = time.perf_counter() - load_begun
-        parts.append(classifier.probabilities(batch.pixels))
-        paths += [source.name for source in batch.sources]
-        pictures.write(batch, parts[-1])
-        observer.predicting(done, len(found.images))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files name no file
+        for batch in batches(found.images, classifier.geometry, classifier.batch_size, keep_files=annotate is not None):
+            for failure in batch.failures:
+                observer.unreadable(failure.name, failure.reason)
+            failures += batch.failures
+            done += len(batch.sources) + len(batch.failures)
+            if not batch.sources:
+                continue
+            if not parts:
+                load_begun = time.perf_counter()
+                classifier.load()
+                loading = time.perf_counter() - load_begun
+            parts.append(classifier.probabilities(batch.pixels))
+            paths += [source.name for source in batch.sources]
+            pictures.write(batch, parts[-1])
+            observer.predicting(done, len(found.images))
     gathered = np.concatenate(parts) if parts else np.empty((0, len(classifier.classes)), np.float32)
     seconds = time.perf_counter() - begun - loading
     return Answers(tuple(paths), gathered, classifier.classes, tuple(failures), seconds)

@@ -45,6 +45,7 @@ def two_runs(tmp_path):
         ["train", "--help"],
         ["evaluate", "--help"],
         ["predict", "--help"],
+        ["serve", "--help"],
         ["model", "--help"],
     ],
     ids=" ".join,
