@@ -45,7 +45,7 @@ class Classifier:
         """The network, loaded when it is first needed, which takes seconds."""
         return load_network(self.run, self.spec, self.geometry.shape, len(self.classes))
 
-    def load(self) -> None:
+    def warm_up(self) -> None:
         """Load the network now and let it answer once, so that the first question does not wait for it.
 
         Raises:

@@ -146,7 +146,7 @@ def predict(
                 continue
             if not parts:
                 load_begun = time.perf_counter()
-                classifier.load()
+                _ = classifier.network
                 loading = time.perf_counter() - load_begun
             parts.append(classifier.probabilities(batch.pixels))
             paths += [source.name for source in batch.sources]

@@ -45,7 +45,7 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
 
     with _listener(host, port) as listener, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files
-        classifier.load()
+        classifier.warm_up()
         bound = listener.getsockname()[1]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         config = uvicorn.Config(build_service(classifier), log_level="warning", access_log=False)
@@ -57,4 +57,5 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise RunError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        reason = str(error.strerror).partition(" (while")[0]  # Python's addition repeats the address
+        raise RunError(f"cannot listen on {host}, port {port}: {reason}") from error

@@ -158,6 +158,8 @@ def test_class_names_are_text_on_the_page(color_run):
 def test_missing_packages_and_taken_ports_are_told(color_run, monkeypatch):
     with running._listener("127.0.0.1", 0) as taken, pytest.raises(RunError, match="cannot listen on 127"):
         running._listener("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(RunError, match="cannot listen on no such host"):
+        running._listener("no such host", 0)
     monkeypatch.setattr(running, "_PACKAGES", {"no_such_module": "fastapi"})
     with pytest.raises(RunError, match=r"pip install 'imgcls\[serve\]'"):
         running.require_packages()

@@ -78,6 +78,7 @@ def test_what_is_missing_says_how(folder):
     assert reason("nothing*.png") == "no file has a name of this pattern"
     assert reason("link.png") == "a link to a file that is not there"
     assert "null" in reason("a\0b.png")
+    assert reason("x" * 300) == "File name too long"
     assert [failure.reason for failure in find_sources(["empty"]).failures] == ["the folder has no images"]
 
 
