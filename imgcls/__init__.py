@@ -4,6 +4,7 @@
 
     run = imgcls.train("configs/quickstart.yaml", {"lr": 1e-3})
     run.metrics["accuracy"], run.history, run.predictions, run.model()
+    imgcls.predict(run, "new_photos").table
 
 Importing it loads neither TensorFlow nor Keras: they come with the first call that needs them.
 """
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from imgcls.comparison import Comparison, compare
     from imgcls.errors import ConsistencyError, DataError, DegenerateError, ImgclsError, RunError, SpecError
     from imgcls.experiment import Evaluation, evaluate, train
+    from imgcls.inference import Answers, predict
     from imgcls.observer import Observer
     from imgcls.runs import Run
     from imgcls.spec import LoadedSpec, Spec, load_spec
 
 __all__ = [
+    "Answers",
     "Comparison",
     "ConsistencyError",
     "DataError",
@@ -40,10 +43,12 @@ __all__ = [
     "find_run",
     "list_runs",
     "load_spec",
+    "predict",
     "train",
 ]
 
 _HOMES = {
+    "Answers": "inference",
     "Comparison": "comparison",
     "ConsistencyError": "errors",
     "DataError": "errors",
@@ -61,6 +66,7 @@ _HOMES = {
     "find_run": "catalog",
     "list_runs": "catalog",
     "load_spec": "spec",
+    "predict": "inference",
     "train": "experiment",
 }
 

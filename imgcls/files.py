@@ -22,8 +22,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Give a temporary path in the same folder; rename it to ``path`` when the block ends well.
+
+    Args:
+        path: where to.
+        lasting: wait until the disk has it, which takes longer than the writing; not for what can be made anew.
 
     Raises:
         RunError: the file cannot be written; names path and reason.
@@ -36,7 +40,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
+        if lasting:
+            _sync(temporary)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:

@@ -93,3 +93,9 @@ class Observer:
 
     def evaluating(self, split: str, images: int) -> None:
         """Training is done; the held-out images are predicted."""
+
+    def unreadable(self, name: str, reason: str) -> None:
+        """One of the images to predict cannot be read; the others go on."""
+
+    def predicting(self, done: int, total: int) -> None:
+        """So many new images are predicted."""

@@ -19,7 +19,8 @@ LAYERS = [
     {"evaluation"},
     {"catalog", "comparison", "environment", "evaluations", "observer", "pages", "pasted", "recording", "tracking"},
     {"experiment"},
-    {"sweep"},
+    {"inference", "sweep"},
+    {"serving"},
 ]
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "scipy"}
 FILES = sorted(path for path in (ROOT / "imgcls").rglob("*.py") if path != ROOT / "imgcls" / "__init__.py")

@@ -15,13 +15,31 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
-from imgcls_cli import audit, cache, compare, data, evaluate, list, model, report, schema, show, sweep, train, validate  # noqa: A004 - a command
+from imgcls_cli import (
+    audit,
+    cache,
+    compare,
+    data,
+    evaluate,
+    list,  # noqa: A004 - a command
+    model,
+    predict,
+    report,
+    schema,
+    serve,
+    show,
+    sweep,
+    train,
+    validate,
+)
 
 __all__ = ["COMMANDS", "app", "command", "main"]
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "evaluate": evaluate.evaluate,
+    "predict": predict.predict,
+    "serve": serve.serve,
     "compare": compare.compare,
     "list": list.list_runs,
     "show": show.show,

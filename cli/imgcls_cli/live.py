@@ -197,6 +197,15 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self._clear()
         self.say(f"evaluating on {images:,} images ({split})")
 
+    def unreadable(self, name: str, reason: str) -> None:
+        self.warn(f"{name}: {reason}")
+
+    def predicting(self, done: int, total: int) -> None:
+        raise_received()
+        self._advance("predicting", done, total)
+        if done == total:
+            self._clear()
+
     def say(self, text: str) -> None:
         """Print one line as it is: no markup, no highlighting."""
         if not self.is_quiet:

@@ -17,7 +17,7 @@ from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
 from imgcls.wording import counted, display, some
 
-__all__ = ["ENDINGS", "list_class_folders", "list_folder"]
+__all__ = ["ENDINGS", "list_class_folders", "list_folder", "list_images"]
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 NEVER_DATA = frozenset({"__macosx", "thumbs.db", "desktop.ini"})  # what macOS and Windows leave behind
@@ -80,6 +80,18 @@ def list_class_folders(path: Path, part: str | None, classes: Collection[str]) -
         best = next((name for name in custom if name.lower() in PART_NAMES["test"]), custom[-1])
         raise DataError(f"{display(path)} has the parts {some(custom)}; give one of them, as {display(path / best)}")
     return _list(path, {"train": path}, set())
+
+
+def list_images(path: Path) -> tuple[list[str], list[str], list[Finding]]:
+    """List the images anywhere below a folder, without regard to classes, by the rules of ``list_folder``.
+
+    Returns:
+        The paths, sorted, for the operating system; the folders that cannot be listed, with the reason; what was left
+        out.
+    """
+    seen = _Seen()
+    paths = sorted(file for _, file in _walk(os.fspath(path), "", seen))
+    return paths, seen.closed, _findings(seen)
 
 
 def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> Listing:

@@ -15,14 +15,15 @@ One rule for each kind of image:
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["DECODING_VERSION", "Decoded", "Geometry", "UnreadableImageError", "decode", "fit_array"]
+__all__ = ["DECODING_VERSION", "Decoded", "Geometry", "UnreadableImageError", "decode", "fit_array", "picture"]
 
 DECODING_VERSION = 1  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
 
@@ -32,6 +33,9 @@ MAX_PIXELS = 178_956_970  # twice Pillow's default, where it raises; a phone's 1
 ORIENTATION = 0x0112
 ON_ITS_SIDE = (5, 6, 7, 8)  # orientations whose width is the picture's height
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than twice the wanted size, so that resampling still antialiases
+
+
+_Made = TypeVar("_Made")
 
 
 class UnreadableImageError(Exception):
@@ -78,6 +82,27 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
     Raises:
         UnreadableImageError: not an image, truncated, too large, or of a kind that has no rule.
     """
+    pixels, several, size = _read(
+        data, lambda image: _fit(image, geometry), side=DRAFT_MARGIN * max(geometry.resolution)
+    )
+    return Decoded(pixels, several, size)
+
+
+def picture(data: bytes) -> Image.Image:
+    """Return what an image file shows, in its own size: upright, ``L`` or ``RGB``, without alpha.
+
+    Raises:
+        UnreadableImageError: as ``decode``.
+    """
+    return _read(data, Image.Image.copy)[0]
+
+
+def _read(data: bytes, finish: Callable[[Image.Image], _Made], *, side: int = 0) -> tuple[_Made, bool, tuple[int, int]]:
+    """Open, check and turn an image; return what ``finish`` makes of it, then as ``Decoded``.
+
+    Args:
+        side: in pixels; a JPEG may be decoded smaller, as long as its sides stay longer. 0: as large as it is.
+    """
     if not data:
         raise UnreadableImageError("the file is empty")
     try:
@@ -87,13 +112,13 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
             if several:
                 image.seek(0)
             width, height = image.size
-            side = DRAFT_MARGIN * max(geometry.resolution)
-            image.draft(None, (side, side))  # None keeps the mode
+            if side:
+                image.draft(None, (side, side))  # None keeps the mode
             image.load()
             orientation = _orientation(image)
             upright = image if orientation == 1 else ImageOps.exif_transpose(image)
             size = (width, height) if orientation in ON_ITS_SIDE else (height, width)
-            return Decoded(_fit(_opaque(upright), geometry), several, size)
+            return finish(_opaque(upright)), several, size
     except (UnreadableImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:

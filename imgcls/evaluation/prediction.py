@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.errors import ConsistencyError, RunError
+from imgcls.evaluation.batching import batch_size
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.spec import Spec
 from imgcls.training.losses import build_accuracy, build_loss, encode_labels
 
-__all__ = ["Predictions", "predict_images"]
-
-_MAX_BATCH = 512
-_BATCH_VALUES = 1 << 22  # values of one batch of input, at most: memory stays bounded at any resolution
+__all__ = ["Predictions", "predict_batch", "predict_images"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def predict_images(
     """
     loss, accuracy = build_loss(spec), build_accuracy(spec)
     classes = network.output_shape[-1]
-    size = _batch_size(images.shape, len(rows))
+    size = batch_size(images.shape[1:], len(rows))
     parts, total = [], 0.0
     for start in range(0, len(rows), size):
         chosen = rows[start : start + size]
@@ -77,25 +75,35 @@ def predict_images(
         accuracy.update_state(target, probabilities)
         total += float(loss(target, probabilities)) * len(chosen)
         parts.append(probabilities)
-    _refuse_nonsense(parts)
+    for probabilities in parts:
+        _refuse_nonsense(probabilities)
     penalty = sum(float(value) for value in network.losses)
     result = Predictions(labels, np.concatenate(parts), total / len(rows) + penalty)
     _agree(result, float(accuracy.result()))
     return result
 
 
-def _refuse_nonsense(parts: list[NDArray[np.float32]]) -> None:
+def predict_batch(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probabilities of images that are few enough for one batch: (n, classes), rows sum to 1.
+
+    Args:
+        network: (n, height, width, channels) → (n, classes).
+        images: uint8 (n, height, width, channels), 0..255; not none.
+
+    Raises:
+        RunError: what the network gives are no probabilities.
+    """
+    probabilities: NDArray[np.float32] = network.predict_on_batch(images)
+    _refuse_nonsense(probabilities)
+    return probabilities
+
+
+def _refuse_nonsense(probabilities: NDArray[np.float32]) -> None:
     """Raise unless every row is a distribution; a damaged or foreign network is found out here."""
-    for probabilities in parts:
-        if not np.isfinite(probabilities).all():
-            raise RunError("the network's output is not finite: its weights are broken, or the lr was far too high")
-        if np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3 or probabilities.min() < 0:
-            raise RunError("the network's output are no probabilities: it is not one that imgcls trained")
-
-
-def _batch_size(shape: tuple[int, ...], count: int) -> int:
-    """Return a size that depends on the images alone, their shape and count: other sizes could round differently."""
-    return max(1, min(_MAX_BATCH, _BATCH_VALUES // int(np.prod(shape[1:])), count))
+    if not np.isfinite(probabilities).all():
+        raise RunError("the network's output is not finite: its weights are broken, or the lr was far too high")
+    if np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3 or probabilities.min() < 0:
+        raise RunError("the network's output are no probabilities: it is not one that imgcls trained")
 
 
 def _agree(result: Predictions, keras_accuracy: float) -> None:

@@ -3,6 +3,7 @@
 from imgcls.experiment.auditing import Audit, audit_data
 from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
+from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.experiment.training import refuse_degenerate, train, train_into
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "audit_data",
     "describe_network",
     "evaluate",
+    "load_network",
     "refuse_degenerate",
     "require_free",
+    "resolved_spec",
     "train",
     "train_into",
 ]

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 from imgcls import backend, runs
 from imgcls.catalog import refuse_groups
 from imgcls.data import Cache, Dataset, load_images
-from imgcls.errors import DataError, RunError, SpecError
+from imgcls.errors import DataError, RunError
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.measuring import measure, predict_part
 from imgcls.experiment.preparing import load_images_of
+from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.observer import Observer
 from imgcls.recording import refuse_changed, write_evaluation
 from imgcls.runs import Run
-from imgcls.spec import Spec, load_spec
+from imgcls.spec import Spec
 
 if TYPE_CHECKING:
-    import keras
-
     from imgcls.evaluation.prediction import Predictions
 
 __all__ = ["Evaluation", "evaluate", "require_free"]
@@ -66,7 +65,7 @@ def evaluate(
     """
     observer = observer or Observer()
     refuse_groups(run)
-    stored, spec = run.metrics, _resolved(run)
+    stored, spec = run.metrics, resolved_spec(run)
     if overruled := backend.choose(spec.backend):
         observer.remarked([overruled])
     if data is not None:
@@ -80,9 +79,7 @@ def evaluate(
         refuse_changed(run, dataset)
     if split not in dataset.splits:
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
-    backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.path(runs.MODEL))
-    _refuse_other_network(run, network, dataset)
+    network = load_network(run, spec, dataset.images.shape[1:], len(dataset.classes))
     observer.evaluating(split, len(dataset.splits[split]))
     predictions = predict_part(spec, network, dataset, split)
     metrics = measure(spec, dataset, predictions, split)
@@ -102,24 +99,6 @@ def require_free(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
-
-
-def _resolved(run: Run) -> Spec:
-    """Return the spec that was in force."""
-    try:
-        return load_spec(run.path(runs.RESOLVED)).spec
-    except SpecError as error:
-        raise DataError(f"the run folder is damaged: {error}") from error
-
-
-def _refuse_other_network(run: Run, network: keras.Model, dataset: Dataset) -> None:
-    """Raise if the saved network cannot be the run's."""
-    taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
-    if taken != dataset.images.shape[1:] or given != len(dataset.classes):
-        raise DataError(
-            f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
-            f"apart, the run has {dataset.images.shape[1:]} and {len(dataset.classes)}"
-        )
 
 
 def _load_other(

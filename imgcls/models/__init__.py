@@ -1,6 +1,6 @@
 """From the spec's architecture to a Keras model that takes pixels 0..255 and gives probabilities."""
 
-from imgcls.models.averaging import averaged
+from imgcls.models.averaging import averaged, averaged_network
 from imgcls.models.backbones import set_trainable
 from imgcls.models.building import build_network
 from imgcls.models.checks import check_network
@@ -17,6 +17,7 @@ __all__ = [
     "PixelStatistics",
     "PretrainedReport",
     "averaged",
+    "averaged_network",
     "build_network",
     "check_network",
     "folded",

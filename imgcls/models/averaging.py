@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import keras
 
-__all__ = ["averaged"]
+__all__ = ["averaged", "averaged_network"]
+
+_NAME = "averaged"
 
 
 def averaged(network: keras.Model, views: str) -> keras.Model:
@@ -19,4 +21,11 @@ def averaged(network: keras.Model, views: str) -> keras.Model:
     image = keras.Input(network.input_shape[1:], name="image", dtype=network.input.dtype)
     mirrored = keras.ops.flip(image, axis=2)
     mean = keras.layers.Average(name="average", dtype="float32")([network(image), network(mirrored)])
-    return keras.Model(image, mean, name="averaged")
+    return keras.Model(image, mean, name=_NAME)
+
+
+def averaged_network(network: keras.Model) -> keras.Model | None:
+    """Return the network whose answers to an image and its mirror image ``averaged`` took the mean of; else None."""
+    if network.name != _NAME:
+        return None
+    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), None)

@@ -18,6 +18,7 @@ from imgcls.wording import counted, first_line
 
 __all__ = [
     "HEAD",
+    "OWN_NAME",
     "automatic_prefixes",
     "backbone_features",
     "backbone_layers",
@@ -30,7 +31,9 @@ __all__ = [
 HEAD = "architecture.head"  # where the layers of the head stand in the spec
 
 _HEAD_NAME = re.compile(r"_head(_\d+)+$")  # what apply_layers makes of it
-_OWN_NAME = re.compile(r"(image|normalize|zca_\w+|patch_whiten|output)$")
+OWN_NAME = re.compile(
+    r"(image|normalize|zca_\w+|patch_whiten|output)$"
+)  # what building makes around the layers of an architecture
 _LEAST = re.compile(r"at least\s+`?(\d+x\d+)")
 
 
@@ -127,7 +130,7 @@ def numbered_from_zero(names: Iterable[str], prefixes: Collection[str]) -> dict[
 
 def backbone_layers(network: keras.Model) -> list[keras.Layer]:
     """Return the layers of a built network between normalisation and head, as they follow each other."""
-    return [layer for layer in network.layers if not _OWN_NAME.match(layer.name) and not _HEAD_NAME.search(layer.name)]
+    return [layer for layer in network.layers if not OWN_NAME.match(layer.name) and not _HEAD_NAME.search(layer.name)]
 
 
 def set_trainable(network: keras.Model, architecture: Any, *, place: str = "architecture.trainable") -> None:

@@ -44,6 +44,8 @@ def two_runs(tmp_path):
         ["cache"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["predict", "--help"],
+        ["serve", "--help"],
         ["model", "--help"],
     ],
     ids=" ".join,

@@ -1,0 +1,51 @@
+"""The network of a finished run, as it was saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcls import backend, runs
+from imgcls.errors import DataError, SpecError
+from imgcls.runs import Run
+from imgcls.spec import Spec, load_spec
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["load_network", "resolved_spec"]
+
+
+def resolved_spec(run: Run) -> Spec:
+    """Return the spec that was in force.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        return load_spec(run.path(runs.RESOLVED)).spec
+    except SpecError as error:
+        raise DataError(f"the run folder is damaged: {error}") from error
+
+
+def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Start the backend as the run had it and load its network.
+
+    Args:
+        run: a finished one.
+        spec: that was in force.
+        shape: (height, width, channels) of the images that it is to be given.
+        classes: how many it tells apart.
+
+    Raises:
+        DataError: the model cannot be loaded, or is not that of the run.
+        RunError: this process cannot use the backend that the run was trained with.
+    """
+    backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
+    network = backend.load_model(run.path(runs.MODEL))
+    taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
+    if taken != shape or given != classes:
+        raise DataError(
+            f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
+            f"apart, the run has {shape} and {classes}"
+        )
+    return network
