@@ -9,7 +9,7 @@ from run_folders import CLASSES, make_repeats, make_run, make_unfinished
 from test_pages import Page
 
 import imgcls
-from imgcls import runs
+from imgcls import SpecError, runs
 from imgcls.evaluation.metrics import confidence_bins, expected_calibration_error
 from imgcls.files import write_csv
 from imgcls.pages import report_page, report_tables
@@ -51,6 +51,15 @@ def test_the_page_of_a_run_shows_result_data_and_errors_and_needs_nothing_else(t
     assert len(thumbnails) > min(wrong, 24)
     used, there = links(text)
     assert used == there != set()
+
+
+def test_the_surest_errors_are_explained_if_asked(trained):
+    (run, other), cache = trained
+    page = Page(report_page([run], cache_dir=cache, explain=True))
+    seen = [image for image in page.images if image["alt"].startswith("where the network saw")]
+    assert 0 < len(seen) <= 24
+    with pytest.raises(SpecError, match="a single run"):
+        report_page([run, other], explain=True)
 
 
 def test_images_that_are_not_what_was_trained_on_are_not_shown(trained, tmp_path):

@@ -36,6 +36,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to.", show_default="report.html in the run folder, or stdout")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where the network saw the classes of its surest errors (Grad-CAM).")
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
     cache_dir: CacheDir = None,
 ) -> None:
@@ -54,7 +57,7 @@ def report(
     found = [find_run(run, runs_dir) for run in runs]
     if format is Format.HTML:
         path = out or _place(found, runs_dir)
-        write_text(path, report_page(found, cache_dir=cache_dir))
+        write_text(path, report_page(found, cache_dir=cache_dir, explain=explain))
         emit(str(path))
         return
     notes, tables = report_tables(found)

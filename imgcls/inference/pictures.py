@@ -16,7 +16,7 @@ from imgcls.errors import RunError
 from imgcls.evaluation.pictures import short_name
 from imgcls.files import whole_file
 
-__all__ = ["PictureFolder", "annotated", "explained"]
+__all__ = ["PictureFolder", "annotated", "explained", "overlaid"]
 
 _LEAST_SIDE = 240  # pixels; smaller images are enlarged, as one of 28 x 28 cannot be seen beside its caption
 _FONT_SHARE, _LEAST_FONT, _LARGEST_FONT = 20, 14, 64  # of the width; pixels
@@ -88,15 +88,19 @@ def explained(pixels: NDArray[np.uint8], heat: NDArray[np.float32], name: str, p
         probability: 0..1.
     """
     seen = _enlarged(Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels).convert("RGB"))
-    stretched = Image.fromarray(heat).resize(seen.size, Image.Resampling.BILINEAR)
-    grey = seen.convert("L").convert("RGB")
-    overlaid = Image.blend(grey, _coloured(np.asarray(stretched)), _HEAT_SHARE)
+    under = overlaid(seen, heat)
     scale = _coloured(np.repeat(np.linspace(1, 0, seen.height)[:, None], _SCALE_WIDTH, axis=1))
     canvas = Image.new("RGB", (2 * seen.width + _SCALE_WIDTH + 2 * _GAP, seen.height), _PAPER)
-    for left, part in ((0, seen), (seen.width + _GAP, overlaid), (2 * (seen.width + _GAP), scale)):
+    for left, part in ((0, seen), (seen.width + _GAP, under), (2 * (seen.width + _GAP), scale)):
         canvas.paste(part, (left, 0))
     nothing = "" if heat.any() else ": no place speaks for it"
     return _captioned(canvas, _caption(name, probability) + nothing)
+
+
+def overlaid(image: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
+    """Return an image in grey under its heat map, float32 (height, width), 0..1, of any size."""
+    stretched = Image.fromarray(heat).resize(image.size, Image.Resampling.BILINEAR)
+    return Image.blend(image.convert("L").convert("RGB"), _coloured(np.asarray(stretched)), _HEAT_SHARE)
 
 
 def _coloured(values: NDArray[np.floating[Any]]) -> Image.Image:

@@ -15,7 +15,7 @@ from imgcls.pages import facts
 from imgcls.pages.answers import Answers, read_answers
 from imgcls.pages.charts import png, svg
 from imgcls.pages.matrix import confusion_matrix, gallery
-from imgcls.pages.pictures import Thumbnails
+from imgcls.pages.pictures import Thumbnails, heat_maps
 from imgcls.pages.rendering import known, rendered
 from imgcls.pages.tables import Table
 from imgcls.runs import Run
@@ -36,8 +36,13 @@ def run_tables(run: Run) -> list[Table]:
     return [table for table in (*found, facts.confusion_table(run.metrics)) if table is not None and table.rows]
 
 
-def run_page(run: Run, cache_dir: Path | None = None) -> str:
-    """Return the page of a run as HTML; of an unfinished one what there is."""
+def run_page(run: Run, cache_dir: Path | None = None, *, explain: bool = False) -> str:
+    """Return the page of a run as HTML; of an unfinished one what there is.
+
+    Raises:
+        SpecError: errors are to be explained, and the network has no layer that could.
+        RunError: it cannot be loaded for that.
+    """
     metrics = known(lambda: run.metrics, {})
     answers = known(lambda: read_answers(run), None) if metrics else None
     return rendered(
@@ -45,7 +50,7 @@ def run_page(run: Run, cache_dir: Path | None = None) -> str:
         title=full_name(run),
         status=run.status,
         metrics=metrics,
-        **(_result(run, metrics, answers, cache_dir) if metrics else {}),
+        **(_result(run, metrics, answers, cache_dir, explain=explain) if metrics else {}),
         reported_notes=reported_notes(metrics["reported"]) if metrics.get("reported") else [],
         remarks=metrics.get("warnings") or [],
         spec=read_text(run.path(runs.SPEC)),
@@ -59,7 +64,9 @@ def run_page(run: Run, cache_dir: Path | None = None) -> str:
     )
 
 
-def _result(run: Run, metrics: Mapping[str, Any], answers: Answers | None, cache_dir: Path | None) -> dict[str, Any]:
+def _result(
+    run: Run, metrics: Mapping[str, Any], answers: Answers | None, cache_dir: Path | None, *, explain: bool
+) -> dict[str, Any]:
     """Return what the page has of a finished run."""
     thumbnails = Thumbnails(run, cache_dir)
     cells = gallery(answers, thumbnails.uri) if answers else []
@@ -76,6 +83,7 @@ def _result(run: Run, metrics: Mapping[str, Any], answers: Answers | None, cache
         "cells": cells,
         "surest": answers.pictures(surest, thumbnails.uri) if answers else [],
         "hardest": answers.pictures(hardest, thumbnails.uri) if answers else [],
+        "heat": heat_maps(run, answers, surest, thumbnails) if answers and explain else {},
         "lacking": thumbnails.lacking,
         "reliability": _reliability(answers) if answers else None,
     }
