@@ -93,3 +93,6 @@ class Observer:
 
     def evaluating(self, split: str, images: int) -> None:
         """Training is done; the held-out images are predicted."""
+
+    def exporting(self, kind: str, done: int, total: int) -> None:
+        """A format is written, and has predicted so many of the held-out images; 0 as its writing begins."""

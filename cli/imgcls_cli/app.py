@@ -15,13 +15,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
-from imgcls_cli import audit, cache, compare, data, evaluate, list, model, schema, show, sweep, train, validate  # noqa: A004 - a command
+from imgcls_cli import audit, cache, compare, data, evaluate, export, list, model, schema, show, sweep, train, validate  # noqa: A004 - a command
 
 __all__ = ["COMMANDS", "app", "command", "main"]
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "evaluate": evaluate.evaluate,
+    "export": export.export,
     "compare": compare.compare,
     "list": list.list_runs,
     "show": show.show,

@@ -14,7 +14,7 @@ from imgcls.evaluation.metrics import predicted_classes
 from imgcls.spec import Spec
 from imgcls.training.losses import build_accuracy, build_loss, encode_labels
 
-__all__ = ["Predictions", "predict_images"]
+__all__ = ["Predictions", "batch_size", "predict_images"]
 
 _MAX_BATCH = 512
 _BATCH_VALUES = 1 << 22  # values of one batch of input, at most: memory stays bounded at any resolution
@@ -67,7 +67,7 @@ def predict_images(
     """
     loss, accuracy = build_loss(spec), build_accuracy(spec)
     classes = network.output_shape[-1]
-    size = _batch_size(images.shape, len(rows))
+    size = batch_size(images.shape, len(rows))
     parts, total = [], 0.0
     for start in range(0, len(rows), size):
         chosen = rows[start : start + size]
@@ -93,7 +93,7 @@ def _refuse_nonsense(parts: list[NDArray[np.float32]]) -> None:
             raise RunError("the network's output are no probabilities: it is not one that imgcls trained")
 
 
-def _batch_size(shape: tuple[int, ...], count: int) -> int:
+def batch_size(shape: tuple[int, ...], count: int) -> int:
     """Return a size that depends on the images alone, their shape and count: other sizes could round differently."""
     return max(1, min(_MAX_BATCH, _BATCH_VALUES // int(np.prod(shape[1:])), count))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.prediction import Predictions
 
-__all__ = ["Evaluation", "evaluate", "require_free"]
+__all__ = ["Evaluation", "evaluate", "refuse_other_network", "require_free", "resolved_spec"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def evaluate(
     """
     observer = observer or Observer()
     refuse_groups(run)
-    stored, spec = run.metrics, _resolved(run)
+    stored, spec = run.metrics, resolved_spec(run)
     if overruled := backend.choose(spec.backend):
         observer.remarked([overruled])
     if data is not None:
@@ -82,7 +82,7 @@ def evaluate(
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
     backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
     network = backend.load_model(run.path(runs.MODEL))
-    _refuse_other_network(run, network, dataset)
+    refuse_other_network(run, network, dataset)
     observer.evaluating(split, len(dataset.splits[split]))
     predictions = predict_part(spec, network, dataset, split)
     metrics = measure(spec, dataset, predictions, split)
@@ -104,16 +104,24 @@ def require_free(folder: Path) -> None:
         raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _resolved(run: Run) -> Spec:
-    """Return the spec that was in force."""
+def resolved_spec(run: Run) -> Spec:
+    """Return the spec that was in force.
+
+    Raises:
+        DataError: what the run kept of it is damaged.
+    """
     try:
         return load_spec(run.path(runs.RESOLVED)).spec
     except SpecError as error:
         raise DataError(f"the run folder is damaged: {error}") from error
 
 
-def _refuse_other_network(run: Run, network: keras.Model, dataset: Dataset) -> None:
-    """Raise if the saved network cannot be the run's."""
+def refuse_other_network(run: Run, network: keras.Model, dataset: Dataset) -> None:
+    """Raise if the saved network cannot be the run's.
+
+    Raises:
+        DataError: it takes other images, or tells another number of classes apart.
+    """
     taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
     if taken != dataset.images.shape[1:] or given != len(dataset.classes):
         raise DataError(
