@@ -44,6 +44,7 @@ def two_runs(tmp_path):
         ["cache"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["export", "--help"],
         ["model", "--help"],
     ],
     ids=" ".join,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 from photos import make_color_photos
 from PIL import Image
+from run_folders import make_run
 
 import imgcls
-from imgcls import RunError, SpecError
+from imgcls import Run, RunError, SpecError
 from imgcls.deployment import formats
 from imgcls.deployment.formats import EXPORT_JSON, FORMATS, LABELS
 from imgcls.deployment.source import INPUT, OUTPUT, in_float32
@@ -43,7 +45,6 @@ NETWORKS = {
         "architecture": {"preset": "resnet", "filters": [4, 8], "blocks": 1},
         "normalize": {"method": "zca", "epsilon": 0.1},
     },
-    "vgg": {"architecture": {"preset": "vgg", "filters": [4]}, "normalize": "minmax"},
     "backbone": {
         "resolution": 32,
         "architecture": {"backbone": "mobilenet", "weights": "none", "cut": "conv_pw_2_relu", "trainable": "all"},
@@ -64,11 +65,18 @@ def exported(request, tmp_path_factory):
     return run, imgcls.export(run, **ALL, cache_dir=folder / "cache")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of next to nothing, trained once."""
+    folder = tmp_path_factory.mktemp("trained")
+    spec = SPEC | {"data": str(make_color_photos(folder / "photos")), "architecture": ["flatten"], "epochs": 1}
+    return imgcls.train(spec, runs_dir=folder / "runs", cache_dir=folder / "cache")
+
+
 @pytest.fixture
-def run(color_photos, tmp_path):
-    """A run of next to nothing."""
-    spec = SPEC | {"data": str(color_photos), "architecture": ["flatten"], "epochs": 1}
-    return imgcls.train(spec, runs_dir=tmp_path / "runs")
+def run(trained, tmp_path):
+    """A copy of it."""
+    return Run(shutil.copytree(trained.folder, tmp_path / "runs" / trained.name))
 
 
 def images_for(run, count=3):
@@ -224,10 +232,10 @@ def test_what_a_converter_raises_is_told_with_the_format(run, monkeypatch):
     assert not (run.folder / "export").exists()
 
 
-def test_a_missing_package_is_named_with_what_brings_it_before_anything_is_done(run, monkeypatch):
+def test_a_missing_package_is_named_with_what_brings_it_before_anything_is_done(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "is_installed", lambda name: name != "tf2onnx")
     with pytest.raises(RunError, match=r"onnx needs tf2onnx: pip install 'imgcls\[onnx\]'"):
-        imgcls.export(run, ["keras", "onnx"])
+        imgcls.export(make_run(tmp_path), ["keras", "onnx"])
 
 
 @pytest.mark.parametrize(
@@ -239,6 +247,6 @@ def test_a_missing_package_is_named_with_what_brings_it_before_anything_is_done(
         ({"formats": "tflite", "quantize": "int4"}, "float16, int8 are accepted"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(run, options, message):
+def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
     with pytest.raises(SpecError, match=message):
-        imgcls.export(run, **options)
+        imgcls.export(make_run(tmp_path), **options)
