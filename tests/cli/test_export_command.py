@@ -1,22 +1,21 @@
 """``export`` as the shell runs it."""
 
 import json
-from pathlib import Path
 
 import pytest
 from test_training_commands import NOISE
 
 import imgcls as package
 
-QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 CONVERTERS = ("XNNPACK", "TFLite", "fully_quantize", "tf2onnx", "WARNING", "INFO", "Saved artifact")
 ALL = ["--format", "keras", "--format", "savedmodel", "--format", "tflite", "--quantize", "int8", "--format", "onnx"]
 
 
 @pytest.fixture
 def run(tmp_path):
-    overrides = {"epochs": 1, "data": {"source": "digits", "limit": {"train": 200}}, "architecture": ["flatten"]}
-    return package.train(QUICKSTART, overrides, runs_dir=tmp_path / "runs")
+    data = {"source": "digits", "limit": {"train": 200}}
+    spec = {"data": data, "architecture": ["flatten"], "epochs": 1, "precision": "float32"}
+    return package.train(spec, runs_dir=tmp_path / "runs")
 
 
 def test_the_table_has_a_row_a_format_the_last_line_is_the_folder_and_no_converter_is_heard(imgcls_process, run):
