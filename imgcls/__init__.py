@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgcls.catalog import find_run, list_runs
     from imgcls.comparison import Comparison, compare
     from imgcls.errors import ConsistencyError, DataError, DegenerateError, ImgclsError, RunError, SpecError
-    from imgcls.experiment import Evaluation, evaluate, train
+    from imgcls.experiment import Evaluation, Export, evaluate, export, train
     from imgcls.inference import Answers, predict
     from imgcls.observer import Observer
     from imgcls.runs import Run
@@ -31,6 +31,7 @@ __all__ = [
     "DataError",
     "DegenerateError",
     "Evaluation",
+    "Export",
     "ImgclsError",
     "LoadedSpec",
     "Observer",
@@ -40,6 +41,7 @@ __all__ = [
     "SpecError",
     "compare",
     "evaluate",
+    "export",
     "find_run",
     "list_runs",
     "load_spec",
@@ -54,6 +56,7 @@ _HOMES = {
     "DataError": "errors",
     "DegenerateError": "errors",
     "Evaluation": "experiment",
+    "Export": "experiment",
     "ImgclsError": "errors",
     "LoadedSpec": "spec",
     "Observer": "observer",
@@ -63,6 +66,7 @@ _HOMES = {
     "SpecError": "errors",
     "compare": "comparison",
     "evaluate": "experiment",
+    "export": "experiment",
     "find_run": "catalog",
     "list_runs": "catalog",
     "load_spec": "spec",

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write beside the target, sync, rename."""
+"""Files and folders that are whole or absent: write beside the target, sync, rename."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from typing import Any, TextIO
 
 from imgcls.errors import RunError
 
-__all__ = ["csv_text", "read_csv", "strict_json", "whole_file", "write_csv", "write_json", "write_text"]
+__all__ = ["csv_text", "read_csv", "strict_json", "whole_file", "whole_folder", "write_csv", "write_json", "write_text"]
 
 # A spreadsheet runs a cell that starts with one of these as a formula (OWASP, "CSV injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -49,6 +50,37 @@ def whole_file(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; it takes the place of that when the block ends well.
+
+    Raises:
+        RunError: the folder cannot be written; names path and reason. What was there stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    replaced = temporary.with_name(f"{temporary.name}.replaced")
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            path.rename(replaced)
+        temporary.rename(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if replaced.exists() and not path.exists():
+            replaced.rename(path)
+        for folder in (temporary, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

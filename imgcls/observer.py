@@ -99,3 +99,6 @@ class Observer:
 
     def predicting(self, done: int, total: int) -> None:
         """So many new images are predicted."""
+
+    def exporting(self, kind: str, done: int, total: int) -> None:
+        """A format is written, and has predicted so many of the held-out images; 0 as its writing begins."""

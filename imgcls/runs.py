@@ -70,6 +70,7 @@ LOG = "train.log"
 TENSORBOARD = "tensorboard"  # a folder of event files, where the spec wants them
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
+EXPORT = "export"  # a folder: the network in other formats
 
 MAX_DEPTH = 100  # of what is nested in a spec
 

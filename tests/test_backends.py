@@ -164,7 +164,7 @@ def test_evaluate_takes_the_backend_that_the_run_was_trained_with(monkeypatch):
         raise RunError("as far as this test goes")
 
     monkeypatch.setattr(evaluating, "refuse_groups", lambda run: None)
-    monkeypatch.setattr(evaluating, "_resolved", lambda run: load_spec({**SPEC, "backend": "torch"}).spec)
+    monkeypatch.setattr(evaluating, "resolved_spec", lambda run: load_spec({**SPEC, "backend": "torch"}).spec)
     monkeypatch.setattr(Run, "metrics", {})
     monkeypatch.setattr(backend, "choose", choose)
     with pytest.raises(RunError):
@@ -183,7 +183,7 @@ def test_a_backend_that_is_not_installed_is_told_with_what_installs_it(name, mon
 
 def test_the_spec_overrules_the_environment_and_says_so(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr("imgcls.backend.choosing._is_installed", lambda name: True)
+    monkeypatch.setattr("imgcls.backend.choosing.is_installed", lambda name: True)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     finding = backend.choose("tensorflow")
     assert finding.code == "keras_backend_overruled"

@@ -1,10 +1,11 @@
+import errno
 import json
 import math
 
 import pytest
 
 from imgcls.errors import RunError
-from imgcls.files import read_csv, strict_json, whole_file, write_csv, write_text
+from imgcls.files import read_csv, strict_json, whole_file, whole_folder, write_csv, write_text
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -17,6 +18,42 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
 
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "export"
+    for text in ("first", "second"):
+        with whole_folder(path) as temporary:
+            (temporary / "deep").mkdir()
+            write_text(temporary / "deep" / "a.txt", text)
+
+    with pytest.raises(KeyboardInterrupt), whole_folder(path) as temporary:
+        write_text(temporary / "a.txt", "half")
+        raise KeyboardInterrupt
+
+    assert (path / "deep" / "a.txt").read_text() == "second"
+    assert [each.name for each in path.iterdir()] == ["deep"]
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == (tmp_path / "export" / "deep").stat().st_mode & 0o777
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "export"
+    write_text_in(path, "old")
+    monkeypatch.setattr("imgcls.files._sync", lambda path: raise_full())
+    with pytest.raises(RunError, match=r"cannot write .*export: No space left"), whole_folder(path) as temporary:
+        (temporary / "a.txt").write_text("new")
+    assert (path / "a.txt").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_text_in(folder, text):
+    folder.mkdir()
+    (folder / "a.txt").write_text(text)
+
+
+def raise_full():
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmp_path):

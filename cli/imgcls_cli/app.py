@@ -21,6 +21,7 @@ from imgcls_cli import (
     compare,
     data,
     evaluate,
+    export,
     list,  # noqa: A004 - a command
     model,
     predict,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
     "serve": serve.serve,
+    "export": export.export,
     "compare": compare.compare,
     "list": list.list_runs,
     "show": show.show,

@@ -206,6 +206,16 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         if done == total:
             self._clear()
 
+    def exporting(self, kind: str, done: int, total: int) -> None:
+        raise_received()
+        if not done:
+            self._clear()
+            self.say(f"exporting {kind}")
+        else:
+            self._advance(f"checking {kind}", done, total)
+        if done == total:
+            self._clear()
+
     def say(self, text: str) -> None:
         """Print one line as it is: no markup, no highlighting."""
         if not self.is_quiet:

@@ -2,12 +2,13 @@
 
 What only one of the three knows stands in ``on_tensorflow``, ``on_jax`` and ``on_torch``. Elsewhere TensorFlow is named
 where only it is used: in ``training.feed``, whose batches it carries, in ``models.fusing``, and where a training is
-spread over several devices, ``distributing`` and ``training.distributed``.
+spread over several devices, ``distributing`` and ``training.distributed``; and in ``deployment``, as its formats are
+TensorFlow's or made by it.
 """
 
 from __future__ import annotations
 
-from imgcls.backend.choosing import choose, import_quietly
+from imgcls.backend.choosing import choose, import_quietly, is_installed, silent
 from imgcls.backend.cluster import Cluster, Meeting, find_cluster, meeting
 from imgcls.backend.device import Device
 from imgcls.backend.distributing import ALONE, Distribution, equipment, spread_over
@@ -26,11 +27,13 @@ __all__ = [
     "find_cluster",
     "free_memory",
     "import_quietly",
+    "is_installed",
     "jit_compile",
     "load_model",
     "many_steps_at_once",
     "meeting",
     "memory_is_told",
+    "silent",
     "spread_over",
     "start",
 ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 
 from imgcls.errors import RunError
 from imgcls.findings import Finding
 
-__all__ = ["INSTALLED_BY", "choose", "import_quietly", "quiet"]
+__all__ = ["INSTALLED_BY", "choose", "import_quietly", "is_installed", "quiet", "silent"]
 
 _VARIABLE = "KERAS_BACKEND"
 
@@ -35,7 +36,7 @@ def choose(backend: str) -> Finding | None:
                 f"start a new one (in a notebook: restart the kernel), or set backend: {loaded}"
             )
         return None
-    if not _is_installed(backend):
+    if not is_installed(backend):
         raise RunError(f"backend: {backend} needs {backend}: pip install '{INSTALLED_BY[backend]}'")
     wanted = os.environ.get(_VARIABLE, backend)
     os.environ[_VARIABLE] = backend
@@ -45,7 +46,7 @@ def choose(backend: str) -> Finding | None:
     return Finding("keras_backend_overruled", message)
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Tell whether a package can be imported; a mere folder of that name does not count."""
     spec = find_spec(package)
     return spec is not None and spec.origin is not None
@@ -75,3 +76,22 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keep what converters and runtimes write, in C++ and in Python, from stdout and stderr, even where they fail."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123 - the null device is no path of ours
+        for number in kept:
+            os.dup2(null.fileno(), number)
+        try:
+            with warnings.catch_warnings(), redirect_stdout(null), redirect_stderr(null):
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)

@@ -3,15 +3,18 @@
 from imgcls.experiment.auditing import Audit, audit_data
 from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
+from imgcls.experiment.exporting import Export, export
 from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.experiment.training import refuse_degenerate, train, train_into
 
 __all__ = [
     "Audit",
     "Evaluation",
+    "Export",
     "audit_data",
     "describe_network",
     "evaluate",
+    "export",
     "load_network",
     "refuse_degenerate",
     "require_free",

@@ -12,7 +12,7 @@ from imgcls.spec import Spec, load_spec
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["load_network", "resolved_spec"]
+__all__ = ["load_network", "refuse_other_network", "resolved_spec"]
 
 
 def resolved_spec(run: Run) -> Spec:
@@ -42,10 +42,19 @@ def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> 
     """
     backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
     network = backend.load_model(run.path(runs.MODEL))
+    refuse_other_network(run, network, shape, classes)
+    return network
+
+
+def refuse_other_network(run: Run, network: keras.Model, shape: tuple[int, ...], classes: int) -> None:
+    """Raise if a saved network cannot be the run's; arguments as of ``load_network``.
+
+    Raises:
+        DataError: it takes other images, or tells another number of classes apart.
+    """
     taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
     if taken != shape or given != classes:
         raise DataError(
             f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
             f"apart, the run has {shape} and {classes}"
         )
-    return network

@@ -46,6 +46,7 @@ def two_runs(tmp_path):
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["serve", "--help"],
+        ["export", "--help"],
         ["model", "--help"],
     ],
     ids=" ".join,
