@@ -15,7 +15,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
-from imgcls_cli import audit, cache, compare, data, evaluate, list, model, schema, show, sweep, train, validate  # noqa: A004 - a command
+from imgcls_cli import (
+    audit,
+    cache,
+    compare,
+    data,
+    evaluate,
+    init,
+    list,  # noqa: A004 - a command
+    model,
+    schema,
+    show,
+    sweep,
+    train,
+    validate,
+)
 
 __all__ = ["COMMANDS", "app", "command", "main"]
 
@@ -30,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data.data,
     "audit": audit.audit,
     "sweep": sweep.sweep,
+    "init": init.init,
     "schema": schema.schema,
     "cache": cache.cache,
 }
