@@ -20,6 +20,7 @@ from imgcls_cli import (
     cache,
     compare,
     data,
+    doctor,
     evaluate,
     init,
     list,  # noqa: A004 - a command
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "audit": audit.audit,
     "sweep": sweep.sweep,
     "init": init.init,
+    "doctor": doctor.doctor,
     "schema": schema.schema,
     "cache": cache.cache,
 }
