@@ -17,6 +17,7 @@ import typer
 from imgcls.errors import ImgclsError
 from imgcls_cli import (
     audit,
+    backbones,
     cache,
     compare,
     data,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data.data,
     "audit": audit.audit,
     "sweep": sweep.sweep,
+    "backbones": backbones.backbones,
     "init": init.init,
     "doctor": doctor.doctor,
     "schema": schema.schema,
