@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcls_cli.completion import complete_templates
+
 if TYPE_CHECKING:
     from imgcls.starter.finding import Found
     from imgcls.starter.writing import Starter
@@ -21,6 +23,7 @@ def init(
             metavar="[TEMPLATE]",
             help="folder, csv, transfer, sweep or quickstart; without it the data is looked at and a spec proposed.",
             show_default=False,
+            autocompletion=complete_templates,
         ),
     ] = None,
     data: Annotated[
