@@ -20,6 +20,7 @@ LAYERS = [
     {
         "catalog",
         "comparison",
+        "diagnosis",
         "environment",
         "evaluations",
         "observer",

@@ -92,7 +92,10 @@ def _print_next(starter: Starter, path: Path, *, has_data: bool) -> None:
         steps |= {f"imgcls validate {name} --resolved": "shows every value", f"imgcls data {name}": "audits the images"}
     steps |= {f"imgcls {starter.command} {name}": "runs it"}
     out.print("next:")
-    wide = max(map(len, steps))
-    for command, what in steps.items():
-        text = f"  {command:<{wide}}  # {what}" if command else f"  {what}"
-        out.print(plain(text if len(text) <= out.width or not command else f"  {command}"), soft_wrap=True)
+    lines = [
+        f"  {command:<{max(map(len, steps))}}  # {what}" if command else f"  {what}" for command, what in steps.items()
+    ]
+    if max(map(len, lines)) > out.width:  # then the commands alone
+        lines = [f"  {command or what}" for command, what in steps.items()]
+    for line in lines:
+        out.print(plain(line), soft_wrap=True)

@@ -73,7 +73,7 @@ stages:
     "sweep": Template(
         "Several values of a spec, the best of them found by trials on validation images.",
         "sweep",
-        "digits                # or your folder",
+        "digits              # or your folder",
         """\
 base:                       # a spec, or the path of one
   data: @DATA@
