@@ -21,17 +21,19 @@ LAYERS = [
         "catalog",
         "comparison",
         "deployment",
+        "diagnosis",
         "environment",
         "evaluations",
         "observer",
         "pages",
         "pasted",
         "recording",
+        "starter",
         "tracking",
     },
     {"experiment"},
     {"inference", "sweep"},
-    {"serving"},
+    {"reports", "serving"},
 ]
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "scipy"}
 FILES = sorted(path for path in (ROOT / "imgcls").rglob("*.py") if path != ROOT / "imgcls" / "__init__.py")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imgcls.evaluation.plausibility import impossible
 from imgcls.spec import LoadedSpec, load_spec, parse_overrides
+from imgcls.spec.editors import SCHEMA_FILES, modeline, schema_text
 from imgcls.spec.sweeping import is_sweep, load_sweep
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,8 @@ def load(name: str, *settings: str) -> LoadedSpec:
 
 
 def opening(name: str) -> str:
-    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+    """Return the comment that a file opens with, below the line for editors."""
+    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()[1:]
     return "\n".join(lines[: next(index for index, line in enumerate(lines) if not line.startswith("#"))])
 
 
@@ -56,6 +58,23 @@ def test_a_sweep_loads_and_opens_with_its_command(name):
     assert load_sweep(FOLDER / name, settings).sweep.trial_count > 1
     assert re.search(rf"^#   imgcls sweep configs/{re.escape(name)}( |$)", opening(name), re.MULTILINE)
     assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_first_line_names_the_schema_to_editors(name):
+    path = FOLDER / name
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    command = "sweep" if name in SWEEPS else "train"
+    assert first == modeline(command, "../" * name.count("/"))
+    assert (path.parent / first.partition("$schema=")[2]).resolve() == FOLDER / SCHEMA_FILES[command]
+    assert rest[0].startswith("# "), "what it is stands below"
+
+
+@pytest.mark.parametrize("command", SCHEMA_FILES)
+def test_the_schemas_beside_the_configs_are_those_of_this_version(command):
+    """To mend it: imgcls schema --out configs/.imgcls-schema.json, and likewise --sweep."""
+    text = (FOLDER / SCHEMA_FILES[command]).read_text(encoding="utf-8")
+    assert text == schema_text(sweep=command == "sweep")
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -12,9 +12,9 @@ import imgcls
 from imgcls import SpecError, runs
 from imgcls.evaluation.metrics import confidence_bins, expected_calibration_error
 from imgcls.files import write_csv
-from imgcls.pages import report_page, report_tables
-from imgcls.pages.matrix import confusion_matrix
 from imgcls.pages.tables import Table, to_latex, to_markdown
+from imgcls.reports import report_page, report_tables
+from imgcls.reports.matrix import confusion_matrix
 from imgcls.runs import Run
 from imgcls.sweep import sweep
 

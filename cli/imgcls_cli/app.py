@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from inspect import cleandoc
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,11 +18,14 @@ import typer
 from imgcls.errors import ImgclsError
 from imgcls_cli import (
     audit,
+    backbones,
     cache,
     compare,
     data,
+    doctor,
     evaluate,
     export,
+    init,
     list,  # noqa: A004 - a command
     model,
     predict,
@@ -51,6 +55,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "audit": audit.audit,
     "sweep": sweep.sweep,
     "report": report.report,
+    "backbones": backbones.backbones,
+    "init": init.init,
+    "doctor": doctor.doctor,
     "schema": schema.schema,
     "cache": cache.cache,
 }
@@ -70,7 +77,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    _text, _, _example = (_command.__doc__ or "").partition("Example: ")
+    app.command(_name, help=cleandoc(_text), epilog=f"Example: {_example.strip()}")(_command)
 if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the package's __init__ tells why
 

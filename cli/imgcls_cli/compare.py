@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcls_cli.completion import complete_runs
 from imgcls_cli.options import Csv, Json, Markdown, RunsDir
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ __all__ = ["compare"]
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN RUN...", help="Paths, names, unique prefixes, or latest.", show_default=False),
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Paths, names, unique prefixes, or latest.",
+            show_default=False,
+            autocompletion=complete_runs,
+        ),
     ],
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,

@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
+from imgcls_cli.completion import complete_runs, complete_settings
+
 __all__ = ["CacheDir", "Csv", "Json", "Markdown", "RunName", "RunsDir", "Set", "SpecFile"]
 
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A path, a name, a unique prefix of one, or latest.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A path, a name, a unique prefix of one, or latest.",
+        show_default=False,
+        autocompletion=complete_runs,
+    ),
 ]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The experiment, a YAML file.", show_default=False)]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="IMGCLS_RUNS_DIR", help="Where the run folders lie.")]
@@ -23,7 +31,11 @@ CacheDir = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "-s", "--set", metavar="KEY=VALUE", help="Set a value of the spec: -s lr=1e-4 -s data.limit.train=100."
+        "-s",
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a value of the spec: -s lr=1e-4 -s data.limit.train=100.",
+        autocompletion=complete_settings,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

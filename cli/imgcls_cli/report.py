@@ -50,8 +50,8 @@ def report(
     """
     from imgcls.catalog import find_run
     from imgcls.files import write_text
-    from imgcls.pages import report_page, report_tables
     from imgcls.pages.tables import to_latex, to_markdown
+    from imgcls.reports import report_page, report_tables
     from imgcls_cli.console import emit
 
     found = [find_run(run, runs_dir) for run in runs]

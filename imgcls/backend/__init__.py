@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from imgcls.backend.choosing import choose, import_quietly, is_installed, silent
 from imgcls.backend.cluster import Cluster, Meeting, find_cluster, meeting
-from imgcls.backend.device import Device
+from imgcls.backend.device import Device, core_count, cpu_facts, has_nvidia_driver
 from imgcls.backend.distributing import ALONE, Distribution, equipment, spread_over
 from imgcls.backend.loading import load_model
 from imgcls.backend.memory import free_memory, memory_is_told
@@ -23,9 +23,12 @@ __all__ = [
     "Distribution",
     "Meeting",
     "choose",
+    "core_count",
+    "cpu_facts",
     "equipment",
     "find_cluster",
     "free_memory",
+    "has_nvidia_driver",
     "import_quietly",
     "is_installed",
     "jit_compile",

@@ -10,7 +10,16 @@ from typing import Literal
 
 from imgcls.errors import RunError
 
-__all__ = ["GPU_WITH_BFLOAT16", "Device", "core_count", "cpu_device", "has_nvidia_driver", "no_gpu", "too_late"]
+__all__ = [
+    "GPU_WITH_BFLOAT16",
+    "Device",
+    "core_count",
+    "cpu_device",
+    "cpu_facts",
+    "has_nvidia_driver",
+    "no_gpu",
+    "too_late",
+]
 
 GPU_WITH_BFLOAT16 = (8, 0)  # the compute capability of NVIDIA's Ampere
 _CPU_BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # as Linux names these instructions; oneDNN uses either
@@ -51,7 +60,7 @@ class Device:
 
 def cpu_device(backend: str, threads: int, note: str = "") -> Device:
     """Return the processor of this machine."""
-    facts = _cpu_facts()
+    facts = cpu_facts()
     name = facts.get("model name") or platform.processor() or platform.machine() or "CPU"
     bfloat16 = not _CPU_BFLOAT16.isdisjoint(facts.get("flags", "").split())
     return Device("cpu", name, threads, note, bfloat16, backend)
@@ -77,7 +86,7 @@ def too_late() -> RunError:
     return RunError("the device was chosen earlier in this process and cannot be changed: start anew")
 
 
-def _cpu_facts() -> dict[str, str]:
+def cpu_facts() -> dict[str, str]:
     """Return what Linux tells of the first core, for instance ``model name`` and ``flags``; elsewhere nothing."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

@@ -62,7 +62,7 @@ DataCode = Literal[
 
 Part = Annotated[
     float | str,
-    BeforeValidator(_fraction),
+    BeforeValidator(_fraction, json_schema_input_type=Annotated[float, Field(gt=0, lt=1)] | str),
     accepts("a fraction between 0 and 1, or the name of a sub-folder, file or array key"),
 ]
 

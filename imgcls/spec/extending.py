@@ -82,8 +82,8 @@ def allow_extends(schema: dict[str, Any]) -> None:
     properties = schema["properties"]
     whole = {key: properties[key] for key in _MERGED}
     for key, value in whole.items():
-        description = value.get("description", "")
-        properties[key] = {"description": description, "anyOf": [value, {"type": "object"}]}
+        told = {name: value[name] for name in ("description", "default") if name in value}
+        properties[key] = {**told, "anyOf": [value, {"type": "object"}]}
     properties[EXTENDS] = {
         "type": "string",
         "description": "A spec file, relative to this one, that this one lies over: mappings are merged key by key, "

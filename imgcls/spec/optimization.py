@@ -308,5 +308,5 @@ else:
     AnyRate = Annotated[
         Union[tuple(SCHEDULES.values())],  # noqa: UP007 - a union made from the table
         Field(discriminator="schedule"),
-        BeforeValidator(expand_rate, json_schema_input_type=Union[(float, *SCHEDULES.values())]),
+        BeforeValidator(expand_rate, json_schema_input_type=Union[(Positive, *SCHEDULES.values())]),
     ]

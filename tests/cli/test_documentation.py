@@ -11,7 +11,7 @@ README = Path(__file__).parents[2] / "README.md"
 def test_every_command_explains_itself_with_an_example(imgcls, name):
     text = imgcls(name, "--help").out
     assert "Usage" in text
-    assert f"imgcls {name}" in (COMMANDS[name].__doc__ or "").partition("Example:")[2]
+    assert f"Example: imgcls {name}" in " ".join(text.rstrip().splitlines()[-2:]), "it ends with an example"
 
 
 @pytest.mark.skipif(not README.exists(), reason="the README is not written yet")

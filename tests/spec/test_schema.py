@@ -80,6 +80,8 @@ BROKEN = [
     "{data: digits, resolution: [8, 8, 3]}",
     "{data: {source: foldr}}",
     "{data: digits, color: blue}",
+    "{data: digits, lr: -1}",
+    "{data: {source: digits, validation: 1.5}}",
 ]
 
 
@@ -124,15 +126,48 @@ def test_what_the_spec_refuses_does_not_fit(validator, text):
         load_spec(value)
 
 
-def test_every_key_has_a_description():
-    schema = json_schema()
-    missing = [
-        f"{name}.{key}"
-        for name, record in {"Spec": schema, **schema["$defs"]}.items()
-        for key, value in record.get("properties", {}).items()
-        if not value.get("description")
+FREE = {  # numbers that may be any, or whose range the reported figure's kind gives
+    "Adafactor.beta_2_decay", "DataSpec.classes", "Spec.tags", "ParameterSpec.keys", "ParameterSpec.low",
+    "ParameterSpec.high", "ParameterSpec.step",
+}  # fmt: skip
+
+
+def keys(schema):
+    """Every key of every record, as ``(RECORD.KEY, whether it is required, what is said of it)``."""
+    for name, record in {"Spec": schema, **schema["$defs"]}.items():
+        for key, value in record.get("properties", {}).items():
+            yield f"{name}.{key}", key in record.get("required", ()), value
+
+
+def unbounded(value):
+    """Tell whether any number in a schema has no range."""
+    if isinstance(value, list):
+        return any(map(unbounded, value))
+    if not isinstance(value, dict):
+        return False
+    bounds = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const"}
+    is_free = value.get("type") in ("number", "integer") and not bounds & value.keys()
+    return is_free or any(unbounded(inner) for key, inner in value.items() if key != "default")
+
+
+@pytest.mark.parametrize("schema", [json_schema(), sweep_schema()], ids=lambda schema: schema["title"])
+def test_every_key_has_a_description_a_default_and_a_range(schema):
+    told = [name for name, _, value in keys(schema) if not value.get("description")]
+    assert told == []
+    required = ("Spec.data", "Spec.extends")  # one of the two
+    assert [name for name, need, value in keys(schema) if not need and "default" not in value] == [
+        name for name in required if schema["title"] == "imgcls experiment"
     ]
-    assert missing == []
+    reported = ("Figure", "Published", "Reported")
+    free = [name for name, _, value in keys(schema) if unbounded(value) and not name.startswith(reported)]
+    assert set(free) <= FREE
+
+
+@pytest.mark.parametrize("key", ["architecture", "optimizer", "lr", "loss", "normalize", "augmentation"])
+def test_the_default_that_an_editor_shows_is_the_one_in_force(validator, key):
+    value = {"data": "digits", key: json_schema()["properties"][key]["default"]}
+    validator.validate(value)
+    assert load_spec(value).spec == load_spec({"data": "digits"}).spec
 
 
 def test_internal_names_do_not_show():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.pages.answers import Answers, Picture
+from imgcls.reports.answers import Answers, Picture
 
 __all__ = ["Cell", "Matrix", "confusion_matrix", "gallery"]
 

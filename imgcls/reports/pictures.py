@@ -12,8 +12,8 @@ from PIL import Image
 from imgcls import runs
 from imgcls.data import Cache, Dataset, load_dataset
 from imgcls.errors import ImgclsError
-from imgcls.pages.answers import Answers
 from imgcls.pages.rendering import thumbnail
+from imgcls.reports.answers import Answers
 from imgcls.runs import Run
 from imgcls.spec import load_spec
 from imgcls.wording import first_line

@@ -11,13 +11,13 @@ from imgcls.catalog import full_name
 from imgcls.evaluation.metrics import confidence_bins
 from imgcls.evaluation.plots import curves_figure, reliability_figure
 from imgcls.evaluation.reported import reported_notes
-from imgcls.pages import facts
-from imgcls.pages.answers import Answers, read_answers
 from imgcls.pages.charts import png, svg
-from imgcls.pages.matrix import confusion_matrix, gallery
-from imgcls.pages.pictures import Thumbnails, heat_maps
 from imgcls.pages.rendering import known, rendered
 from imgcls.pages.tables import Table
+from imgcls.reports import facts
+from imgcls.reports.answers import Answers, read_answers
+from imgcls.reports.matrix import confusion_matrix, gallery
+from imgcls.reports.pictures import Thumbnails, heat_maps
 from imgcls.runs import Run
 from imgcls.wording import counted
 

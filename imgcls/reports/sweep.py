@@ -10,8 +10,8 @@ from imgcls.catalog import full_name
 from imgcls.files import read_csv
 from imgcls.pages.charts import png
 from imgcls.pages.rendering import known, rendered
-from imgcls.pages.run import read_text
 from imgcls.pages.tables import Table
+from imgcls.reports.run import read_text
 from imgcls.runs import Run
 from imgcls.settings import plain_text
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from imgcls.comparison import compare
 from imgcls.errors import SpecError
-from imgcls.pages.comparison import comparison_page, comparison_tables
-from imgcls.pages.repeats import repeats_page, repeats_tables
-from imgcls.pages.run import run_page, run_tables
-from imgcls.pages.sweep import sweep_page, sweep_tables
 from imgcls.pages.tables import Table
+from imgcls.reports.comparison import comparison_page, comparison_tables
+from imgcls.reports.repeats import repeats_page, repeats_tables
+from imgcls.reports.run import run_page, run_tables
+from imgcls.reports.sweep import sweep_page, sweep_tables
 from imgcls.runs import Run
 
 __all__ = ["report_page", "report_tables"]

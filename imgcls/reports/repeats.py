@@ -10,12 +10,12 @@ from imgcls.catalog import full_name
 from imgcls.comparison import count_text, summarize_repeats
 from imgcls.evaluation.plots import overlaid_figure
 from imgcls.evaluation.reported import reported_notes
-from imgcls.pages import facts
 from imgcls.pages.charts import svg
-from imgcls.pages.matrix import Matrix, confusion_matrix
 from imgcls.pages.rendering import known, rendered
-from imgcls.pages.run import read_text
 from imgcls.pages.tables import Table
+from imgcls.reports import facts
+from imgcls.reports.matrix import Matrix, confusion_matrix
+from imgcls.reports.run import read_text
 from imgcls.runs import SPEC, Run
 
 __all__ = ["repeats_page", "repeats_tables"]

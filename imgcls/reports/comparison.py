@@ -9,12 +9,12 @@ from typing import Any
 from imgcls.comparison import Comparison, Row, compare, short_names, shown
 from imgcls.errors import DataError
 from imgcls.evaluation.plots import overlaid_figure
-from imgcls.pages.answers import read_answers
 from imgcls.pages.charts import svg
-from imgcls.pages.facts import validation_curve
-from imgcls.pages.pictures import Thumbnails
 from imgcls.pages.rendering import known, rendered
 from imgcls.pages.tables import Table
+from imgcls.reports.answers import read_answers
+from imgcls.reports.facts import validation_curve
+from imgcls.reports.pictures import Thumbnails
 from imgcls.runs import Run
 
 __all__ = ["comparison_page", "comparison_tables"]
