@@ -29,6 +29,9 @@ def data(
     page: Annotated[
         Path | None, typer.Option("--page", help="Write a page of HTML too, with thumbnails of what was found.")
     ] = None,
+    preview: Annotated[
+        Path | None, typer.Option("--preview", help="Draw images as prepared, and as the first epochs show them (PNG).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Audit the data: images of each class and part, imbalance, shifts, duplicates and near duplicates across parts.
@@ -53,11 +56,16 @@ def data(
         from imgcls.files import strict_json
         from imgcls.spec import load_spec, parse_overrides
 
-        audit = audit_data(load_spec(spec, parse_overrides(settings or [])), cache_dir, observer)
+        loaded = load_spec(spec, parse_overrides(settings or []))
+        audit = audit_data(loaded, cache_dir, observer)
         if page is not None:
             from imgcls.pages import write_data_page
 
             write_data_page(page, audit.dataset, audit.source)
+        if preview is not None:
+            from imgcls.experiment import write_preview
+
+            write_preview(preview, loaded.spec.completed(), audit.dataset)
     if json:
         emit(strict_json(audit.record()))
         return

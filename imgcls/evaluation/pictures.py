@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.metrics import IntArray
 
-__all__ = ["SAMPLES", "draw_confusion_matrix", "draw_samples", "save_figure", "short_name"]
+__all__ = ["SAMPLES", "draw_confusion_matrix", "draw_samples", "save_figure", "short_name", "views_figure"]
 
 DPI = 200
 SAMPLES = 25  # images in a picture of predictions
@@ -88,6 +88,33 @@ def draw_samples(images: Sequence[NDArray[np.uint8]], titles: Sequence[tuple[str
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     return file.getvalue()
+
+
+def views_figure(views: Sequence[NDArray[np.uint8]], titles: Sequence[str], names: Sequence[str]) -> Figure:
+    """Return images in rows, each column another way of seeing them.
+
+    Args:
+        views: uint8 (n, height, width, 1 or 3) each, 0..255.
+        titles: of each view.
+        names: of the class of each of the n images.
+    """
+    from matplotlib.figure import Figure
+
+    across, down = len(views), len(names)
+    figure = Figure(figsize=(1.3 * across + 0.8, 1.3 * down + 0.3), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False)
+    for column, (images, title) in enumerate(zip(views, titles, strict=True)):
+        for row, image in enumerate(images):
+            axes = panels[row][column]
+            axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if row == 0:
+                axes.set_title(title, fontsize=9)
+            if column == 0:
+                axes.set_ylabel(short_name(names[row]), fontsize=8, parse_math=False)
+    return figure
 
 
 def _merge(matrix: Any, block: int) -> Any:

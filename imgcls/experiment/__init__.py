@@ -4,6 +4,7 @@ from imgcls.experiment.auditing import Audit, audit_data
 from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
 from imgcls.experiment.exporting import Export, export
+from imgcls.experiment.previewing import write_preview
 from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.experiment.training import refuse_degenerate, train, train_into
 
@@ -21,4 +22,5 @@ __all__ = [
     "resolved_spec",
     "train",
     "train_into",
+    "write_preview",
 ]

@@ -91,3 +91,11 @@ def test_a_page_shows_the_audit(imgcls, spec, tmp_path):
     assert imgcls("data", spec, "--page", tmp_path / "page.html").code == 0
     assert "near_duplicate_across_splits" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert imgcls("data", spec, "--page", tmp_path / "nowhere" / "page.html").code == 1
+
+
+def test_a_preview_shows_what_augmentation_makes_of_the_images(imgcls, spec, tmp_path):
+    varied = imgcls("data", spec, "-s", "augmentation.rotation=40", "--preview", tmp_path / "varied.png")
+    plain = imgcls("data", spec, "-s", "augmentation=none", "--preview", tmp_path / "plain.png")
+    assert (varied.code, plain.code) == (0, 0), varied.err
+    sizes = [Image.open(tmp_path / f"{name}.png").width for name in ("plain", "varied")]
+    assert sizes[0] < sizes[1]
