@@ -97,5 +97,5 @@ def test_a_preview_shows_what_augmentation_makes_of_the_images(imgcls, spec, tmp
     varied = imgcls("data", spec, "-s", "augmentation.rotation=40", "--preview", tmp_path / "varied.png")
     plain = imgcls("data", spec, "-s", "augmentation=none", "--preview", tmp_path / "plain.png")
     assert (varied.code, plain.code) == (0, 0), varied.err
-    sizes = [Image.open(tmp_path / f"{name}.png").width for name in ("plain", "varied")]
-    assert sizes[0] < sizes[1]
+    with Image.open(tmp_path / "plain.png") as one, Image.open(tmp_path / "varied.png") as other:
+        assert one.width < other.width
