@@ -12,6 +12,7 @@ from imgcls.inference import Classifier
 
 __all__ = ["require_packages", "serve"]
 
+_LOCAL = ("127.0.0.1", "localhost")
 _PACKAGES = {"fastapi": "fastapi", "python_multipart": "python-multipart", "uvicorn": "uvicorn"}
 
 
@@ -48,7 +49,9 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
         classifier.warm_up()
         bound = listener.getsockname()[1]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
-        config = uvicorn.Config(build_service(classifier), log_level="warning", access_log=False)
+        # a page elsewhere whose name is made to lead to this machine must not be answered (DNS rebinding)
+        hosts = _LOCAL if host in _LOCAL else ("*",)
+        config = uvicorn.Config(build_service(classifier, hosts), log_level="warning", access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
 
 

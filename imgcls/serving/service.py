@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import FastAPI, File, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from imgcls.data.images import UnreadableImageError, decode
@@ -36,11 +37,12 @@ class _RefusedError(Exception):
         self.status = status
 
 
-def build_service(classifier: Classifier) -> FastAPI:
+def build_service(classifier: Classifier, hosts: Sequence[str] = ("*",)) -> FastAPI:
     """Return the application (ASGI) that answers with one network.
 
     Args:
         classifier: of a finished run; its network is loaded with the first question, if it is not yet.
+        hosts: the names that it may be asked for by; ``*`` for any.
     """
     name, classes = classifier.run.name, len(classifier.classes)
     service = FastAPI(title=f"imgcls: {name}", version="1", docs_url=None, redoc_url=None)  # their pages load scripts
@@ -49,6 +51,7 @@ def build_service(classifier: Classifier) -> FastAPI:
         max_size=size(MAX_FILE_BYTES),
     )  # fmt: skip
     slots = BoundedSemaphore(_DECODED_AT_ONCE)
+    service.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     service.add_middleware(_Limit, limit=MAX_FILES * MAX_FILE_BYTES + _OVERHEAD_BYTES)
 
     @service.exception_handler(_RefusedError)

@@ -172,6 +172,7 @@ def test_the_command_serves_until_a_signal_ends_it(color_run):
             address = next(found[0] for line in process.stderr if (found := re.search(r"http://\S+", line)))
             assert address.startswith("http://127.0.0.1:")
             assert httpx.get(f"{address}health").json()["run"] == color_run.name
+            assert httpx.get(f"{address}health", headers={"Host": "elsewhere.example"}).status_code == 400
             file = io.BytesIO()
             Image.new("RGB", (20, 20), (255, 0, 0)).save(file, "JPEG")
             answer = httpx.post(f"{address}predict", files={"files": ("a.jpg", file.getvalue())}).json()
