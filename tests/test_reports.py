@@ -131,7 +131,14 @@ def test_repeats_have_means_and_all_their_answers_together(tmp_path):
 
 
 def test_a_sweep_has_its_verdict_pictures_and_every_trial(tmp_path):
-    base = {"data": "digits", "architecture": ["flatten"], "batch": 64, "epochs": 1}
+    base = {
+        "data": "digits",
+        "architecture": ["flatten"],
+        "batch": 64,
+        "epochs": 1,
+        "precision": "float32",
+        "tracking": "none",
+    }
     given = {"base": base, "parameters": {"lr": [0.01, 0.03], "optimizer": ["adam", "sgd"]}, "jobs": 1}
     run = sweep(given, runs_dir=tmp_path / "runs")
     page = Page(report_page([run]))

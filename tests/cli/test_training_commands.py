@@ -124,7 +124,10 @@ def endless_run(folder):
         yield process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.slow), (signal.SIGINT, 130)],
+)
 def test_a_signal_ends_the_run_in_order(number, code, tmp_path):
     with endless_run(tmp_path / "runs") as process:
         process.send_signal(number)

@@ -25,6 +25,7 @@ BASE = {
     "batch": 64,
     "epochs": 3,
     "lr": 0.01,
+    "precision": "float32",
 }
 TWO = {"optimizer": ["adam", "sgd"]}
 

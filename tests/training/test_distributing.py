@@ -78,7 +78,9 @@ def over_three_devices(spec, tmp_path):
     return Run(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("images", [99, 101])  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
+@pytest.mark.parametrize(
+    "images", [pytest.param(99, marks=pytest.mark.slow), 101]
+)  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
 def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
     spec = SPEC | {"data": {"source": "digits", "limit": {"train": images}}}
     mirrored = over_three_devices(spec, tmp_path)

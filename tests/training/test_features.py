@@ -156,6 +156,7 @@ def test_random_weights_leave_no_features_behind(train):
     assert not features_in_the_cache()
 
 
+@pytest.mark.slow
 def test_views_go_on_over_stages(train, monkeypatch):
     settings = {
         "augmentation": {"rotation": 180, "views": 3},
