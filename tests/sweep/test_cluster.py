@@ -21,8 +21,12 @@ from imgcls.sweep.cluster import Agent, unpack
 from imgcls.sweep.images import spec_of_request
 
 BASE = {
-    "data": "digits", "architecture": [{"conv": 4}, {"max_pool": 2}, "flatten"], "batch": 64, "epochs": 2, "precision": "float32",
-}  # fmt: skip
+    "data": "digits",
+    "architecture": [{"conv": 4}, {"max_pool": 2}, "flatten"],
+    "batch": 64,
+    "epochs": 2,
+    "precision": "float32",
+}
 
 
 @pytest.fixture(scope="module")
