@@ -11,7 +11,7 @@ from typing import Any
 
 from imgcls.backend import Device
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_environment", "installed_version"]
 
 _PACKAGES = ("imgcls", "keras", "numpy", "pillow", "scikit-learn", "pandas", "scipy")
 _BACKEND_PACKAGES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
@@ -28,7 +28,7 @@ def describe_environment(
     """
     packages = (*_PACKAGES, *_BACKEND_PACKAGES[device.backend])
     return {
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
+        "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in packages}},
         "platform": platform.platform(),
         "backend": device.backend,
         "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.note},
@@ -45,7 +45,8 @@ def describe_environment(
     }
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Return a package's version, or None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -7,11 +7,12 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcls.diagnosis.line import Line
+from imgcls.environment import installed_version
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -31,7 +32,7 @@ TWINS = (
 def versions(_runs_dir: Path, _cache_dir: Path | None) -> Iterator[Line]:
     """Tell the versions of what a result depends on."""
     yield Line("ok", "python", f"{platform.python_version()} in {sys.prefix}, on {platform.platform()}")
-    found = [f"{name} {there}" for name in SHOWN if (there := _version(name)) is not None]
+    found = [f"{name} {there}" for name in SHOWN if (there := installed_version(name)) is not None]
     yield Line("ok", "versions", ", ".join(found) or "none of the packages that imgcls is made of")
 
 
@@ -43,7 +44,7 @@ def requirements(_runs_dir: Path, _cache_dir: Path | None) -> Iterator[Line]:
     else:
         yield Line("ok", "requirements", "all there")
     for first, second in TWINS:
-        if _version(first) and _version(second):
+        if installed_version(first) and installed_version(second):
             advice = f"pip uninstall {first} {second}, then pip install {first}"
             yield Line("problem", "requirements", f"{first} and {second} are both installed, as one module", advice)
 
@@ -79,13 +80,6 @@ def settings(_runs_dir: Path, _cache_dir: Path | None) -> Iterator[Line]:
         yield Line("note", "settings", f"{file} says {', '.join(other)}, which a spec overrules")
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _requirements(package: str, extra: str) -> Iterator[Requirement]:
     """Return what a package needs: always, or for one of its extras."""
     from packaging.requirements import Requirement
@@ -103,11 +97,11 @@ def _applies(need: Requirement, environment: Mapping[str, str]) -> bool:
 
 def _wrong(need: Requirement) -> Iterator[str]:
     """Tell what of a requirement is missing or of another version; of its own extras one level."""
-    there = _version(need.name)
+    there = installed_version(need.name)
     if there is None:
         yield f"{need.name} is missing"
     elif not need.specifier.contains(there, prereleases=True):
         yield f"{need.name} is {there}, {need.specifier} is needed"
     else:
         yield from (f"{inner.name} is missing" for extra in need.extras for inner in _requirements(need.name, extra)
-                    if _version(inner.name) is None)  # fmt: skip
+                    if installed_version(inner.name) is None)  # fmt: skip

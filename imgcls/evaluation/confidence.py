@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.findings import Finding
 
-__all__ = ["check_confidence", "most_confident_errors"]
+__all__ = ["check_confidence", "most_confident_errors", "surest_errors"]
 
 _ABOVE = 0.15  # confidence above accuracy; below it, as smoothed labels or a short training make it, does no harm
 _SURE = 4.0  # standard errors
@@ -40,16 +40,25 @@ def most_confident_errors(
     labels: NDArray[np.int32], probabilities: NDArray[np.float32], paths: Sequence[str], classes: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the ten errors that the network was surest of: ``path``, ``true``, ``predicted`` and ``confidence``."""
-    predicted = predicted_classes(probabilities)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:_ERRORS]
+    rows = surest_errors(labels, probabilities)[:_ERRORS]
+    predicted = predicted_classes(probabilities[rows])
     return [
         {
             "path": paths[row],
             "true": classes[labels[row]],
-            "predicted": classes[predicted[row]],
-            "confidence": float(confidence[row]),
+            "predicted": classes[taken_for],
+            "confidence": float(probabilities[row].max()),
         }
-        for row in surest.tolist()
+        for row, taken_for in zip(rows.tolist(), predicted.tolist(), strict=True)
     ]
+
+
+def surest_errors(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the rows that are wrong, the surest first.
+
+    Args:
+        labels: (n,), true class indices.
+        probabilities: (n, classes).
+    """
+    wrong = np.flatnonzero(predicted_classes(probabilities) != labels)
+    return wrong[np.argsort(-probabilities.max(axis=1)[wrong], kind="stable")]

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from imgcls.catalog import full_name, refuse_groups
 from imgcls.data import Cache, Dataset
 from imgcls.deployment.formats import EXPORT_JSON, FORMATS, LABELS, kinds_of, require_packages
 from imgcls.deployment.source import Opened, Source, in_float32
+from imgcls.environment import installed_version
 from imgcls.errors import ImgclsError, RunError
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.measuring import measure, predict_part
@@ -204,7 +204,7 @@ def _record(
         "network": {"accuracy": expected.accuracy, "split": split, "n": len(expected.labels)},
         "formats": {kind: _described(opened, check) for kind, (opened, check) in written.items()},
         "device": {"kind": device.kind, "name": device.name, "threads": device.threads},
-        "versions": {name: _version(name) for name in packages},
+        "versions": {name: installed_version(name) for name in packages},
         "notes": [*notes, *losses],
     }
 
@@ -225,10 +225,3 @@ def _described(opened: Opened, check: Check) -> dict[str, Any]:
         return described
     loss = {key: value for key, value in asdict(check.loss).items() if key in ("test", "value", "low", "high", "p")}
     return described | {"loss": loss}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from imgcls.errors import DataError
 
-__all__ = ["known", "rendered", "thumbnail"]
+__all__ = ["known", "rendered", "text_of", "thumbnail"]
 
 _SIDE = 128  # pixels at most
 _SMALL = 64  # up to this an image is kept to the pixel
@@ -27,6 +28,14 @@ def known(read: Callable[[], Any], empty: Any) -> Any:
         return read()
     except DataError:
         return empty
+
+
+def text_of(path: Path) -> str:
+    """Return what a file holds; nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -12,9 +12,9 @@ from imgcls.evaluation.plots import overlaid_figure
 from imgcls.pages.charts import svg
 from imgcls.pages.rendering import known, rendered
 from imgcls.pages.tables import Table
-from imgcls.reports.answers import read_answers
 from imgcls.reports.facts import validation_curve
 from imgcls.reports.pictures import Thumbnails
+from imgcls.reports.predictions import read_predictions
 from imgcls.runs import Run
 
 __all__ = ["comparison_page", "comparison_tables"]
@@ -92,9 +92,9 @@ def _curves(runs: Sequence[Run], comparison: Comparison) -> str | None:
     return svg(lambda: overlaid_figure(found, "validation accuracy")) if found else None
 
 
-def _changes(runs: Sequence[Run], cache_dir: Path | None) -> dict[str, Any] | None:
-    """Return the images that one run has right and the other wrong; None where they were not asked the same."""
-    one, other = (read_answers(run) for run in runs)
+def _changes(runs: Sequence[Run], cache_dir: Path | None) -> dict[str, Any]:
+    """Return the images that one run has right and the other wrong; DataError where they were not asked the same."""
+    one, other = (read_predictions(run) for run in runs)
     place = {path: row for row, path in enumerate(one.paths)}
     if one.classes != other.classes or set(place) != set(other.paths):
         raise DataError("the runs were measured on different images")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcls.reports.answers import Answers, Picture
+from imgcls.reports.predictions import Picture, Predictions
 
 __all__ = ["Cell", "Matrix", "confusion_matrix", "gallery"]
 
@@ -77,21 +77,21 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], li
     return Matrix(tuple(classes), tuple(rows), _orders(np.asarray(counts)))
 
 
-def gallery(answers: Answers, uri: Callable[[str], str | None]) -> list[dict[str, Any]]:
+def gallery(predictions: Predictions, uri: Callable[[str], str | None]) -> list[dict[str, Any]]:
     """Return the images of each confusion, the most frequent first: ``place``, ``title``, ``pictures``, ``more``."""
-    wrong = answers.surest_errors()
-    predicted = answers.predicted
+    wrong = predictions.surest_errors()
+    predicted = predictions.predicted
     groups: dict[tuple[int, int], list[int]] = {}
     for row in wrong.tolist():
-        groups.setdefault((int(answers.labels[row]), int(predicted[row])), []).append(row)
+        groups.setdefault((int(predictions.labels[row]), int(predicted[row])), []).append(row)
     found, left = [], _IMAGES
     for (true, taken_for), rows in sorted(groups.items(), key=lambda item: -len(item[1])):
         shown = rows[: min(_IMAGES_A_CELL, left)]
         if not shown:
             break
         left -= len(shown)
-        pictures: list[Picture] = answers.pictures(shown, uri)
-        title = f"{answers.classes[true]} taken for {answers.classes[taken_for]}"
+        pictures: list[Picture] = predictions.pictures(shown, uri)
+        title = f"{predictions.classes[true]} taken for {predictions.classes[taken_for]}"
         place = _place(true, taken_for)
         found.append({"place": place, "title": title, "pictures": pictures, "more": len(rows) - len(shown)})
     return found

@@ -13,7 +13,7 @@ from imgcls import runs
 from imgcls.data import Cache, Dataset, load_dataset
 from imgcls.errors import ImgclsError
 from imgcls.pages.rendering import thumbnail
-from imgcls.reports.answers import Answers
+from imgcls.reports.predictions import Predictions
 from imgcls.runs import Run
 from imgcls.spec import load_spec
 from imgcls.wording import first_line
@@ -51,7 +51,7 @@ class Thumbnails:
         return None if pixels is None else thumbnail(pixels)
 
 
-def heat_maps(run: Run, answers: Answers, rows: Sequence[int], thumbnails: Thumbnails) -> dict[str, str]:
+def heat_maps(run: Run, predictions: Predictions, rows: Sequence[int], thumbnails: Thumbnails) -> dict[str, str]:
     """Return path → source of the image under the map of what spoke for the class that was told (Grad-CAM).
 
     Raises:
@@ -62,7 +62,7 @@ def heat_maps(run: Run, answers: Answers, rows: Sequence[int], thumbnails: Thumb
     from imgcls.inference import open_classifier
     from imgcls.inference.pictures import overlaid
 
-    known = [(row, pixels) for row in rows if (pixels := thumbnails.pixels(answers.paths[row])) is not None]
+    known = [(row, pixels) for row in rows if (pixels := thumbnails.pixels(predictions.paths[row])) is not None]
     if not known:
         return {}
     classifier = open_classifier(run)
@@ -72,11 +72,11 @@ def heat_maps(run: Run, answers: Answers, rows: Sequence[int], thumbnails: Thumb
     from imgcls.evaluation.explanations import build_explainer
 
     explainer = build_explainer(network)
-    maps = explainer.maps(np.stack([pixels for _, pixels in known]), answers.predicted[[row for row, _ in known]])
+    maps = explainer.maps(np.stack([pixels for _, pixels in known]), predictions.predicted[[row for row, _ in known]])
     found = {}
     for (row, pixels), heat in zip(known, maps, strict=True):
         image = Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels)
-        found[answers.paths[row]] = thumbnail(np.asarray(overlaid(image, heat)))
+        found[predictions.paths[row]] = thumbnail(np.asarray(overlaid(image, heat)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,10 @@ from imgcls.comparison import count_text, summarize_repeats
 from imgcls.evaluation.plots import overlaid_figure
 from imgcls.evaluation.reported import reported_notes
 from imgcls.pages.charts import svg
-from imgcls.pages.rendering import known, rendered
+from imgcls.pages.rendering import known, rendered, text_of
 from imgcls.pages.tables import Table
 from imgcls.reports import facts
 from imgcls.reports.matrix import Matrix, confusion_matrix
-from imgcls.reports.run import read_text
 from imgcls.runs import SPEC, Run
 
 __all__ = ["repeats_page", "repeats_tables"]
@@ -32,15 +32,13 @@ def repeats_tables(run: Run) -> list[Table]:
     Raises:
         DataError: it is no folder of repeats.
     """
-    record = summarize_repeats(run)
-    tables = [_summary(record), _each(record), facts.reported_table(record), _classes(run)]
-    return [table for table in tables if table is not None and table.rows]
+    return _tables(summarize_repeats(run), _finished(run))
 
 
 def repeats_page(run: Run) -> str:
     """Return the page of a folder of repeats as HTML."""
-    record = summarize_repeats(run)
-    matrix, n = _matrix(run)
+    record, finished = summarize_repeats(run), _finished(run)
+    matrix, n = _matrix(finished)
     return rendered(
         "repeats.html",
         title=full_name(run),
@@ -49,14 +47,19 @@ def repeats_page(run: Run) -> str:
         figures=record["summary"].get("accuracy"),
         kind="folds" if record.get("folds") else "runs",
         remarks=record.get("warnings") or [],
-        spec=read_text(run.path(SPEC)),
-        tables=repeats_tables(run),
+        spec=text_of(run.path(SPEC)),
+        tables=_tables(record, finished),
         reported_notes=reported_notes(record["reported"]) if record.get("reported") else [],
         matrix=matrix,
         matrix_n=n,
         curves=_curves(run),
         folder=str(run.folder),
     )
+
+
+def _tables(record: dict[str, Any], finished: Sequence[dict[str, Any]]) -> list[Table]:
+    tables = [_summary(record), _each(record), facts.reported_table(record), _classes(finished)]
+    return [table for table in tables if table is not None and table.rows]
 
 
 def _summary(record: dict[str, Any]) -> Table:
@@ -94,9 +97,8 @@ def _metrics(run: Run) -> dict[str, Any]:
     return known(lambda: run.metrics, {})
 
 
-def _classes(run: Run) -> Table | None:
+def _classes(finished: Sequence[dict[str, Any]]) -> Table | None:
     """Return mean and deviation of each class's recall and F1."""
-    finished = _finished(run)
     if not finished:
         return None
     rows = []
@@ -114,9 +116,8 @@ def _classes(run: Run) -> Table | None:
     return Table("Classes, means over the runs", header, tuple(rows))
 
 
-def _matrix(run: Run) -> tuple[Matrix | None, int]:
+def _matrix(finished: Sequence[dict[str, Any]]) -> tuple[Matrix | None, int]:
     """Return the confusion matrices of all, summed, and of how many answers."""
-    finished = _finished(run)
     if not finished:
         return None, 0
     counts = np.sum([metrics["confusion_matrix"] for metrics in finished], axis=0)

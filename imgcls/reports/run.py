@@ -12,16 +12,16 @@ from imgcls.evaluation.metrics import confidence_bins
 from imgcls.evaluation.plots import curves_figure, reliability_figure
 from imgcls.evaluation.reported import reported_notes
 from imgcls.pages.charts import png, svg
-from imgcls.pages.rendering import known, rendered
+from imgcls.pages.rendering import known, rendered, text_of
 from imgcls.pages.tables import Table
 from imgcls.reports import facts
-from imgcls.reports.answers import Answers, read_answers
 from imgcls.reports.matrix import confusion_matrix, gallery
 from imgcls.reports.pictures import Thumbnails, heat_maps
+from imgcls.reports.predictions import Predictions, read_predictions
 from imgcls.runs import Run
 from imgcls.wording import counted
 
-__all__ = ["read_text", "run_page", "run_tables"]
+__all__ = ["run_page", "run_tables"]
 
 _SUREST, _HARDEST = 24, 24  # images shown
 
@@ -44,16 +44,16 @@ def run_page(run: Run, cache_dir: Path | None = None, *, explain: bool = False) 
         RunError: it cannot be loaded for that.
     """
     metrics = known(lambda: run.metrics, {})
-    answers = known(lambda: read_answers(run), None) if metrics else None
+    predictions = known(lambda: read_predictions(run), None) if metrics else None
     return rendered(
         "run.html",
         title=full_name(run),
         status=run.status,
         metrics=metrics,
-        **(_result(run, metrics, answers, cache_dir, explain=explain) if metrics else {}),
+        **(_result(run, metrics, predictions, cache_dir, explain=explain) if metrics else {}),
         reported_notes=reported_notes(metrics["reported"]) if metrics.get("reported") else [],
         remarks=metrics.get("warnings") or [],
-        spec=read_text(run.path(runs.SPEC)),
+        spec=text_of(run.path(runs.SPEC)),
         about=known(lambda: _about(run, metrics), []),
         images=known(lambda: facts.image_table(run.manifest, _classes(run, metrics)), None),
         curves=known(lambda: _curves(run, metrics), None),
@@ -65,14 +65,15 @@ def run_page(run: Run, cache_dir: Path | None = None, *, explain: bool = False) 
 
 
 def _result(
-    run: Run, metrics: Mapping[str, Any], answers: Answers | None, cache_dir: Path | None, *, explain: bool
+    run: Run, metrics: Mapping[str, Any], predictions: Predictions | None, cache_dir: Path | None, *, explain: bool
 ) -> dict[str, Any]:
     """Return what the page has of a finished run."""
     thumbnails = Thumbnails(run, cache_dir)
-    cells = gallery(answers, thumbnails.uri) if answers else []
+    cells = gallery(predictions, thumbnails.uri) if predictions else []
     matrix = confusion_matrix(metrics["confusion_matrix"], metrics["classes"], [each["place"] for each in cells])
-    surest = answers.surest_errors()[:_SUREST].tolist() if answers else []
-    hardest = [row for row in answers.hardest().tolist() if row not in surest][:_HARDEST] if answers else []
+    surest = predictions.surest_errors()[:_SUREST].tolist() if predictions else []
+    hardest = predictions.hardest()[: _SUREST + _HARDEST].tolist() if predictions else []
+    hardest = [row for row in hardest if row not in surest][:_HARDEST]
     return {
         "figures": facts.figure_table(metrics),
         "reported": facts.reported_table(metrics),
@@ -81,16 +82,16 @@ def _result(
         "matrix": matrix,
         "picture": None if matrix.is_written else png(run.path(runs.CONFUSION_PNG)),
         "cells": cells,
-        "surest": answers.pictures(surest, thumbnails.uri) if answers else [],
-        "hardest": answers.pictures(hardest, thumbnails.uri) if answers else [],
-        "heat": heat_maps(run, answers, surest, thumbnails) if answers and explain else {},
+        "surest": predictions.pictures(surest, thumbnails.uri) if predictions else [],
+        "hardest": predictions.pictures(hardest, thumbnails.uri) if predictions else [],
+        "heat": heat_maps(run, predictions, surest, thumbnails) if predictions and explain else {},
         "lacking": thumbnails.lacking,
-        "reliability": _reliability(answers) if answers else None,
+        "reliability": _reliability(predictions) if predictions else None,
     }
 
 
-def _reliability(answers: Answers) -> str:
-    bins = confidence_bins(answers.probabilities, answers.labels)
+def _reliability(predictions: Predictions) -> str:
+    bins = confidence_bins(predictions.probabilities, predictions.labels)
     return svg(lambda: reliability_figure(bins))
 
 
@@ -117,14 +118,6 @@ def _about(run: Run, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     if metrics.get("best_epoch") is not None:
         about.insert(0, ("training", f"{counted(metrics['epochs_run'], 'epoch')}, the best is {metrics['best_epoch']}"))
     return about
-
-
-def read_text(path: Path) -> str:
-    """Return what a file holds; nothing where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _repeat(run: Run) -> list[str]:

@@ -9,9 +9,8 @@ from imgcls import runs
 from imgcls.catalog import full_name
 from imgcls.files import read_csv
 from imgcls.pages.charts import png
-from imgcls.pages.rendering import known, rendered
+from imgcls.pages.rendering import known, rendered, text_of
 from imgcls.pages.tables import Table
-from imgcls.reports.run import read_text
 from imgcls.runs import Run
 from imgcls.settings import plain_text
 
@@ -49,7 +48,7 @@ def sweep_page(run: Run) -> str:
         tables=sweep_tables(run),
         pictures=[(title, source) for title, source in pictures if source],
         trials=known(lambda: _trials(run), None),
-        text=read_text(run.path(runs.SWEEP)),
+        text=text_of(run.path(runs.SWEEP)),
         folder=str(run.folder),
     )
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.evaluation.confidence import surest_errors
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.evaluation.tables import probability_columns
 from imgcls.runs import DamagedError, Run
 
-__all__ = ["Answers", "Picture", "read_answers"]
+__all__ = ["Picture", "Predictions", "read_predictions"]
 
 Picture = dict[str, Any]
 """An image in a page: ``uri`` (None where it cannot be shown), ``path``, ``true``, ``predicted``, ``confidence``."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a network said.
 
     Attributes:
@@ -35,15 +37,14 @@ class Answers:
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
 
-    @property
+    @cached_property
     def predicted(self) -> NDArray[np.intp]:
         """The likeliest class of each: int (n,)."""
         return np.asarray(predicted_classes(self.probabilities), np.intp)
 
     def surest_errors(self) -> NDArray[np.intp]:
         """Return the rows that are wrong, the surest first."""
-        wrong = np.flatnonzero(self.predicted != self.labels)
-        return wrong[np.argsort(-self.probabilities.max(axis=1)[wrong], kind="stable")]
+        return surest_errors(self.labels, self.probabilities)
 
     def hardest(self) -> NDArray[np.intp]:
         """Return all rows, those first whose true class was held for the least likely."""
@@ -59,13 +60,12 @@ class Answers:
                 "true": self.classes[self.labels[row]],
                 "predicted": self.classes[self.predicted[row]],
                 "confidence": float(self.probabilities[row].max()),
-                "own": float(self.probabilities[row, self.labels[row]]),
             }
             for row in rows
         ]
 
 
-def read_answers(run: Run) -> Answers:
+def read_predictions(run: Run) -> Predictions:
     """Return what ``predictions.csv`` holds.
 
     Raises:
@@ -79,4 +79,4 @@ def read_answers(run: Run) -> Answers:
         probabilities = table[probability_columns(classes)].to_numpy(np.float64)
     except (KeyError, ValueError) as error:
         raise DamagedError(f"{run.folder} is damaged: its predictions are not of its classes") from error
-    return Answers(tuple(table["path"]), labels, probabilities, classes)
+    return Predictions(tuple(table["path"]), labels, probabilities, classes)
