@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgcls.catalog import find_run, list_runs
     from imgcls.comparison import Comparison, compare
     from imgcls.errors import ConsistencyError, DataError, DegenerateError, ImgclsError, RunError, SpecError
-    from imgcls.experiment import Evaluation, Export, evaluate, export, train
+    from imgcls.experiment import Evaluation, Export, evaluate, export, resume, train
     from imgcls.inference import Answers, predict
     from imgcls.observer import Observer
     from imgcls.runs import Run
@@ -46,6 +46,7 @@ __all__ = [
     "list_runs",
     "load_spec",
     "predict",
+    "resume",
     "train",
 ]
 
@@ -71,6 +72,7 @@ _HOMES = {
     "list_runs": "catalog",
     "load_spec": "spec",
     "predict": "inference",
+    "resume": "experiment",
     "train": "experiment",
 }
 

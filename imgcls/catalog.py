@@ -14,7 +14,16 @@ from imgcls.errors import DataError, nearest
 from imgcls.runs import FINAL, SPEC, STATUS, SWEEP, TIME, Run, folder_name
 from imgcls.wording import counted, some
 
-__all__ = ["find_run", "full_name", "is_repeat", "list_runs", "refuse_groups", "refuse_sweeps", "runs_dir_of"]
+__all__ = [
+    "find_run",
+    "full_name",
+    "is_repeat",
+    "list_runs",
+    "refuse_groups",
+    "refuse_sweeps",
+    "runs_dir_of",
+    "whole_of",
+]
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
@@ -115,6 +124,11 @@ def full_name(run: Run) -> str:
 def runs_dir_of(run: Run) -> Path:
     """Return the folder of runs that a run lies in, or what it is a part of."""
     return runs_dir_of(_whole(run)) if _is_part(run) else run.folder.resolve().parent
+
+
+def whole_of(run: Run) -> Run:
+    """Return the repeats or the sweep that a run is a part of; itself where it is of none."""
+    return _whole(run) if _is_part(run) else run
 
 
 def is_repeat(run: Run) -> bool:

@@ -32,6 +32,9 @@ ADVICE = {
     "part_not_used": "see that it is meant so; data.train, validation and test name the parts",
     "classes_without_images": "judge the classes that are there",
     "parts_measured_together": "name the part to measure it alone",
+    # the run
+    "no_checkpoint": "make room, or see why it cannot be written: a run that is killed now begins anew",
+    "resumed_elsewhere": "for figures that are the same to the bit, go on where it began, or train anew",
     # the spec
     "augmentation_changes_nothing": "ask for a change, for instance rotation: 20, or a higher classes_below",
     "backbone_input_scale": "normalize: backbone gives it what it wants",

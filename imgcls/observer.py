@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from imgcls.findings import Finding
@@ -66,6 +67,16 @@ class Observer:
 
     def freezing(self, done: int, total: int) -> None:
         """So many images have passed the frozen layers, once for all epochs."""
+
+    def resuming(self, epochs: int, step: int) -> None:
+        """The training goes on where it was interrupted: after so many epochs, and steps of the next."""
+
+    def stepping(self) -> AbstractContextManager[None]:
+        """Give what training steps are made in.
+
+        An exception that is to end the run should come from ``batch``, between two of them: then a checkpoint is made.
+        """
+        return nullcontext()
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         """A training step is done; loss and accuracy are the epoch's means so far."""

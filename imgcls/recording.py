@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from imgcls import runs
 from imgcls.environment import describe_environment
 from imgcls.errors import ConsistencyError, DataError, ImgclsError
 from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
+from imgcls.findings import Finding
 from imgcls.runs import Run
 from imgcls.spec import LoadedSpec, Spec, spec_yaml
 from imgcls.wording import some
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Clock",
     "HistoryRecorder",
+    "note_resumption",
     "recorded",
     "refuse_changed",
     "save_model",
@@ -44,6 +47,7 @@ __all__ = [
 
 log = logging.getLogger("imgcls")
 
+_ALL = "total"  # what a clock calls the whole in `so_far`
 _WORTH_A_PEAK_S = 20.0  # of training; measuring the peak takes up to a second
 
 
@@ -91,6 +95,30 @@ def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device, preci
         log.info("replicas: %d in %d processes", device.replicas, device.workers)
 
 
+def note_resumption(run: Run, device: Device, epochs: int) -> list[Finding]:
+    """Note that a run goes on after so many epochs; return a finding where that is not as it began."""
+    environment = dict(run.environment)
+    now = describe_environment(
+        device, precision=environment["precision"], precision_reason="", seed=environment["seed"], base=run.folder
+    )
+    changed = {
+        "versions": _differences(environment["versions"], now["versions"]),
+        "device": _differences(environment["device"], now["device"]),
+    }
+    note = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), "epochs": epochs}
+    write_json(run.path(runs.ENVIRONMENT), environment | {"resumed": [*environment.get("resumed", ()), note | changed]})
+    log.info("resumed after %d epochs", epochs)
+    found = [f"{key} {was} then, {value} now" for each in changed.values() for key, (was, value) in each.items()]
+    if not found:
+        return []
+    text = f"the run goes on, but not as it began ({some(found, 3)}): its last digits may be others than of one piece"
+    return [Finding("resumed_elsewhere", text)]
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (value, now.get(key)) for key, value in then.items() if now.get(key) != value}
+
+
 def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:
     """Return a comment where the file as given is not what was trained."""
     changed = dict(loaded.overrides)
@@ -119,11 +147,11 @@ def _manifest(dataset: Dataset) -> Iterator[tuple[str, str, str, str]]:
 
 
 class HistoryRecorder:
-    """Writes ``history.csv`` as it grows, and hands on to tracker and observer."""
+    """Writes ``history.csv`` as it grows, and hands on to tracker and observer; ``rows`` are those there are."""
 
-    def __init__(self, run: Run, observer: Observer, tracker: Tracker) -> None:
+    def __init__(self, run: Run, observer: Observer, tracker: Tracker, rows: Sequence[EpochRow] = ()) -> None:
         self.run, self.observer, self.tracker = run, observer, tracker
-        self.rows: list[EpochRow] = []
+        self.rows: list[EpochRow] = [*rows]
         self.staged = False  # only then has the history a column that says which stage
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
@@ -257,14 +285,29 @@ class Clock:
     """Sums the seconds of named phases."""
 
     def __init__(self) -> None:
-        self.begun = time.perf_counter()
+        self._begun = time.perf_counter()
         self.phases: dict[str, float] = {}
+        self._open: dict[str, float] = {}
+
+    def include(self, before: Mapping[str, float]) -> None:
+        """Count in what earlier processes of the same run took, as ``so_far`` told it."""
+        for phase, seconds in before.items():
+            if phase == _ALL:
+                self._begun -= seconds
+            else:
+                self.phases[phase] = self.phases.get(phase, 0.0) + seconds
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        begun = time.perf_counter()
+        self._open[phase] = time.perf_counter()
         yield
-        self.phases[phase] = self.phases.get(phase, 0.0) + time.perf_counter() - begun
+        self.phases[phase] = self.phases.get(phase, 0.0) + time.perf_counter() - self._open.pop(phase)
 
     def total(self) -> float:
-        return time.perf_counter() - self.begun
+        return time.perf_counter() - self._begun
+
+    def so_far(self) -> dict[str, float]:
+        """Return the seconds of each phase up to now, of the running ones too, and of all."""
+        now = time.perf_counter()
+        running = {phase: self.phases.get(phase, 0.0) + now - begun for phase, begun in self._open.items()}
+        return self.phases | running | {_ALL: self.total()}

@@ -160,6 +160,17 @@ class Run:
             raise DamagedError(f"{self.path(STATUS)} is damaged: {record['state']!r} is no state of a run")
         return Status(record["state"], str(record.get("message", "")))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether all is written that a run starts from, so that it can be gone on with."""
+        return self.path(ENVIRONMENT).is_file()
+
+    @property
+    def foreign_host(self) -> str:
+        """The machine that last wrote the state, where it is another one than this; else an empty string."""
+        host = str(self._json(STATUS).get("host", ""))
+        return "" if host == socket.gethostname() else host
+
     def set_status(self, state: str, message: str = "") -> None:
         """Write the state, and whose process it is."""
         record = {

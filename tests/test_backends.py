@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -71,6 +72,9 @@ def final_weights(name):
             pass
 
         epoch = stage = batch
+
+        def stepping(self):
+            return nullcontext()
 
     layers = [{"conv": 4}, "max_pool", "flatten", {"dense": 16}]
     changed = {"architecture": layers, "backend": name, "optimizer": "sgd", "batch": 32, "epochs": 3}

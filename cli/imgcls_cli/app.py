@@ -30,6 +30,7 @@ from imgcls_cli import (
     model,
     predict,
     report,
+    resume,
     schema,
     serve,
     show,
@@ -42,6 +43,7 @@ __all__ = ["COMMANDS", "app", "command", "main"]
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
+    "resume": resume.resume,
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
     "serve": serve.serve,

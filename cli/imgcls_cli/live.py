@@ -17,7 +17,7 @@ from imgcls.observer import Observer
 from imgcls.wording import counted
 from imgcls_cli.console import plain
 from imgcls_cli.lines import duration
-from imgcls_cli.signals import forget_received, raise_received, signal_name
+from imgcls_cli.signals import between_steps, forget_received, raise_received, signal_name
 
 if TYPE_CHECKING:
     from imgcls.backend import Device
@@ -85,9 +85,11 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             return f"interrupted ({by})"
         if self.group is not None:
             group, number, repeats = self.group
-            return f"interrupted ({by}) in repeat {number} of {repeats}: {group.folder} keeps those before"
+            where = f"in repeat {number} of {repeats}: {group.folder} keeps those before"
+            return f"interrupted ({by}) {where}; imgcls resume {group.folder} goes on"
         if self.run is not None:
-            return f"interrupted ({by}): {self.run.folder} keeps {counted(self.finished, 'finished epoch')}"
+            done, folder = counted(self.finished, "finished epoch"), self.run.folder
+            return f"interrupted ({by}): {folder} keeps {done}; imgcls resume {folder} goes on"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
 
     def joined(self, rank: int, workers: int) -> None:
@@ -120,13 +122,18 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             self.warn(finding.text)
 
     def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
-        self.group = (group, number, repeats)
+        self.group, self.finished = (group, number, repeats), 0
         kind = "fold" if group.settings.get("folds") else "repeat"
         self.say(f"{kind:<9} {number} of {repeats}, seed {seed}")
 
     def failed(self, message: str) -> None:
         self._clear()
         self.warn(f"this repeat failed: {message}")
+
+    def resuming(self, epochs: int, step: int) -> None:
+        self.finished = epochs
+        within = f" and {counted(step, 'step')} of the next" if step else ""
+        self.say(f"resumed   after {counted(epochs, 'epoch')}{within}")
 
     def started(
         self,
@@ -137,7 +144,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         trainable_params: int | None = None,
         pretrained: str | None = None,
     ) -> None:
-        self.epochs, self.run, self.finished = sum(phase.epochs for phase in spec.phases), run, 0
+        self.epochs, self.run = sum(phase.epochs for phase in spec.phases), run
         gpu = f"; {device.note}" if device.note else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
         if spec.distribute != "none":
@@ -165,6 +172,9 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self._advance("frozen layers", done, total)
         if done == total:
             self._clear()
+
+    def stepping(self) -> AbstractContextManager[None]:
+        return between_steps()
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         raise_received()

@@ -27,7 +27,7 @@ class SweepTerminal(TerminalObserver):
         if self.folder is None:
             return super()._interrupted(by)
         folder, done = self.folder.folder, counted(self.finished, "finished trial")
-        return f"interrupted ({by}): {folder} keeps {done}; imgcls sweep {folder} --resume goes on"
+        return f"interrupted ({by}): {folder} keeps {done}; imgcls resume {folder} goes on"
 
     def sweeping(self, folder: Run, sweep: SweepSpec, jobs: int, finished: int) -> None:
         self.folder, self.sweep, self.finished = folder, sweep, finished

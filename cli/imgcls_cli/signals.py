@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Ended", "end_on_signals", "forget_received", "raise_received", "signal_name"]
+__all__ = ["Ended", "between_steps", "end_on_signals", "forget_received", "raise_received", "signal_name"]
+
+_LONGEST_S = 8.0  # that a signal waits for the end of a training step: a cluster kills what has not ended soon
 
 _received: list[int] = []
+_waits = False  # for `raise_received`, which is called between two steps
 
 
 class Ended(SystemExit):
@@ -22,15 +27,36 @@ class Ended(SystemExit):
 
 
 def end_on_signals() -> None:
-    """Make SIGTERM and SIGUSR1 end a command in order, as Ctrl-C does; none of the three is lost."""
+    """Make SIGTERM and SIGUSR1 end a command in order, as Ctrl-C does; none of the three is lost.
+
+    While training steps are made the first of them waits for the end of one; a second ends the command at once.
+    """
 
     def end(number: int, _: Any) -> None:
         _received.append(number)
-        raise_received()
+        if not _waits or _received[1:]:
+            raise_received()
+        elif hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
 
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, lambda *_: raise_received())
+
+
+@contextmanager
+def between_steps() -> Iterator[None]:
+    """Let a signal that comes within the block wait until ``raise_received`` is called."""
+    global _waits  # noqa: PLW0603 - a process has one set of signal handlers
+    _waits = True
+    try:
+        yield
+    finally:
+        _waits = False
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def raise_received() -> None:

@@ -5,6 +5,7 @@ from imgcls.experiment.describing import describe_network
 from imgcls.experiment.evaluating import Evaluation, evaluate, require_free
 from imgcls.experiment.exporting import Export, export
 from imgcls.experiment.previewing import write_preview
+from imgcls.experiment.resuming import as_it_began, resume
 from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.experiment.training import refuse_degenerate, train, train_into
 
@@ -12,6 +13,7 @@ __all__ = [
     "Audit",
     "Evaluation",
     "Export",
+    "as_it_began",
     "audit_data",
     "describe_network",
     "evaluate",
@@ -20,6 +22,7 @@ __all__ = [
     "refuse_degenerate",
     "require_free",
     "resolved_spec",
+    "resume",
     "train",
     "train_into",
     "write_preview",

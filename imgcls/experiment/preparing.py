@@ -95,12 +95,19 @@ class Prepared:
 
 
 def prepare(
-    loaded: LoadedSpec, cache_dir: Path | str | None, observer: Observer, clock: Clock, load: LoadImages | None = None
+    loaded: LoadedSpec,
+    cache_dir: Path | str | None,
+    observer: Observer,
+    clock: Clock,
+    load: LoadImages | None = None,
+    *,
+    threads: int | None = None,
 ) -> Prepared:
     """Read the images, start the device, and choose what is left open; of several workers, all of them together.
 
     Args:
         load: gives the images; by default ``load_images_of``.
+        threads: of one operation; by default as many as there are cores.
 
     Raises:
         DataError, RunError: as ``load_dataset``, ``backend.start`` and ``backend.meeting`` do.
@@ -119,7 +126,7 @@ def prepare(
             dataset = load(loaded.spec.completed().members[0], loaded.base, cache, observer)
         spec, reason = _in_force(loaded, dataset), ""
         with clock("start_up"):
-            device = backend.start(spec.device, spec.backend)
+            device = backend.start(spec.device, spec.backend, threads=threads)
             if cluster.others:
                 workers.agree(_plan(loaded, dataset) | backend.equipment(device))
     with clock("start_up"):

@@ -31,6 +31,8 @@ COLUMNS = ("folder", "seed", "state", *REPEAT_FIGURES, "message")
 def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Observer) -> None:
     """Run an experiment with seeds that follow on the spec's, or on each fold, each in a folder within the group's.
 
+    Those that the folder has already are kept where they are finished, and gone on with where they are not.
+
     A repeat that fails is noted and the others go on, but not where several workers train together. The summary is
     written anew after each.
 
@@ -42,12 +44,17 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
     """
     spec, kind = prepared.spec, "fold" if prepared.spec.folds else "repeat"
     with recorded(group):
-        write_inputs(group, prepared.loaded, spec, prepared.device, prepared.precision_reason)
+        if not group.has_begun:
+            write_inputs(group, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         rows: list[dict[str, Any]] = [
             {"folder": repeat_name(number, kind), "seed": member.seed, "state": "not begun", "message": ""}
             for number, member in enumerate(spec.members, start=1)
         ]
         for number, (row, member) in enumerate(zip(rows, spec.members, strict=True), start=1):
+            if (finished := Run(group.path(row["folder"]))).status.state == "completed":
+                row.update(_figures(finished))
+                first.clear()  # it is not the network of the first repeat that is left
+                continue
             observer.repeating(group, number, len(rows), member.seed)
             row["state"] = "running"
             _write(group, prepared, rows)
@@ -75,12 +82,17 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
 def _repeat(group: Run, prepared: Prepared, row: dict[str, Any], first: list[Built], observer: Observer) -> None:
     """Do one repeat, and put its figures into its row."""
     clock, run = Clock(), Run(group.path(row["folder"]), is_kept=group.is_kept)
-    run.folder.mkdir()
+    run.folder.mkdir(exist_ok=True)
     with clock("build"), backend.memory_is_told():
         built = first.pop() if first else prepared.build(prepared.spec)
     run_once(run, prepared, prepared.spec, built, observer, clock)
+    row |= _figures(run)
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """Return what the row of a finished repeat has."""
     figures = {name: run.metrics.get(name) for name in REPEAT_FIGURES} | {"seconds": run.timings["total"]}
-    row |= figures | {"state": "completed"}
+    return figures | {"state": "completed"}
 
 
 def figure_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:

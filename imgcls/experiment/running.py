@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
 from imgcls.data import Dataset
 from imgcls.evaluations import record_evaluation
+from imgcls.experiment.keeping import RunKeeper
 from imgcls.experiment.measuring import draw_predictions, held_out_part, measure, predict_part
 from imgcls.experiment.preparing import Built, Prepared
 from imgcls.experiment.reporting import published_beside
+from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import (
     Clock,
     HistoryRecorder,
+    note_resumption,
     recorded,
+    refuse_changed,
     save_model,
     write_inputs,
     write_manifest,
@@ -24,7 +28,7 @@ from imgcls.recording import (
 )
 from imgcls.runs import Run
 from imgcls.spec import Spec
-from imgcls.tracking import Result, open_tracker
+from imgcls.tracking import Result, Tracker, open_tracker
 
 if TYPE_CHECKING:
     import keras
@@ -46,21 +50,30 @@ def run_once(
 ) -> None:
     """Train, save, evaluate the saved network once on the held-out part, and write everything into the run's folder.
 
+    Where that has a run that was interrupted, it is gone on with.
+
     Args:
         spec: the prepared one, or with another seed.
         built: the network with the weights to start from.
 
     Raises:
+        DataError: the images are not those of the interrupted run.
         RunError: the run failed; its folder says so.
     """
     dataset, network = prepared.dataset, built.network
+    if run.path(runs.MANIFEST).exists():
+        refuse_changed(run, dataset)
     with recorded(run), open_tracker(spec, run) as tracker, backend.memory_is_told():
-        write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
-        write_manifest(run, dataset)
+        if not run.has_begun:
+            write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
+        if not run.path(runs.MANIFEST).exists():
+            write_manifest(run, dataset)
+        keeper = RunKeeper(run, spec.checkpoint, clock, observer)
+        built = replace(built, findings=(*built.findings, *_go_on(run, keeper, prepared.device, clock, observer)))
         summary = _summary(network)
         observer.started(spec, run, prepared.device, summary.total_params, summary.trainable_params, built.pretrained)
         with clock("train"):
-            result = _train(HistoryRecorder(run, observer, tracker), prepared, spec, network, observer)
+            result = _train(run, tracker, keeper, prepared, spec, network, observer)
         with clock("evaluate"):
             split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))
@@ -73,6 +86,19 @@ def run_once(
             if spec.tracking != "none":
                 tracker.result(Result(metrics, draw_predictions(dataset, split, predictions)))
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
+        keeper.clear()
+
+
+def _go_on(run: Run, keeper: RunKeeper, device: backend.Device, clock: Clock, observer: Observer) -> list[Finding]:
+    """Count in what an interrupted run has done, tell of it, and return what is remarkable about going on."""
+    if keeper.found is None:
+        return []
+    state, underway = keeper.found.state, keeper.found.underway
+    clock.include(keeper.found.phases)
+    findings = note_resumption(run, device, len(state.history))
+    observer.remarked(findings)
+    observer.resuming(len(state.history), 0 if underway is None else underway.step)
+    return findings
 
 
 def _summary(network: keras.Model) -> ModelSummary:
@@ -82,21 +108,27 @@ def _summary(network: keras.Model) -> ModelSummary:
 
 
 def _train(
-    recorder: HistoryRecorder, prepared: Prepared, spec: Spec, network: keras.Model, observer: Observer
+    run: Run,
+    tracker: Tracker,
+    keeper: RunKeeper,
+    prepared: Prepared,
+    spec: Spec,
+    network: keras.Model,
+    observer: Observer,
 ) -> TrainingResult:
     from imgcls.evaluation.prediction import predict_images
     from imgcls.experiment.watching import Watch
     from imgcls.training.assembling import Assembler
-    from imgcls.training.loop import DivergedError, train_network
+    from imgcls.training.loop import train_network
+    from imgcls.training.state import TrainingState
+    from imgcls.training.watcher import DivergedError
 
     dataset = prepared.dataset
-    watch = Watch(
-        recorder,
-        spec,
-        dataset.classes,
-        dataset.counts["train"],
-        lambda found: observer.remarked([found]),
-    )
+    state = keeper.found.state if keeper.found is not None else TrainingState()
+    recorder = HistoryRecorder(run, observer, tracker, state.history)
+    stage = min(len(state.stages) + 1, len(spec.phases))
+    counts = dataset.counts["train"]
+    watch = Watch(recorder, spec, dataset.classes, counts, lambda found: observer.remarked([found]), stage)
 
     def measure(*part: Any) -> tuple[float, float]:
         predictions = predict_images(spec, *part)
@@ -106,9 +138,9 @@ def _train(
     machine = prepared.device.rounding
     assemble = Assembler(network, dataset, prepared.cache, machine, measure, observer.freezing, prepared.distribution)
     try:
-        return train_network(spec, network, assemble, watch)
+        return train_network(spec, network, assemble, watch, keeper)
     except DivergedError:
-        save_model(recorder.run, _delivered(spec, network))
+        save_model(run, _delivered(spec, network))
         raise
     finally:
         assemble.forget()

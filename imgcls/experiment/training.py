@@ -68,17 +68,20 @@ def train_into(
     cache_dir: Path | str | None,
     observer: Observer,
     load: LoadImages | None = None,
+    *,
+    threads: int | None = None,
 ) -> Run:
     """Run an experiment, as ``train``.
 
     Args:
         make_run: makes the run's folder, when nothing stands in the way of training.
         load: gives the images; by default ``load_images_of``.
+        threads: of one operation; by default as many as there are cores.
     """
     clock = Clock()
     observer.remarked([*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)])
     with backend.memory_is_told():
-        prepared = prepare(loaded, cache_dir, observer, clock, load)
+        prepared = prepare(loaded, cache_dir, observer, clock, load, threads=threads)
         held_out_part(prepared.spec, prepared.dataset)  # before there is a folder: it may be none
         observer.remarked(unchanged_classes(prepared.spec, prepared.dataset))
         with clock("build"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Watch:
         classes: their names.
         counts: training images of each class, (classes,).
         tell: called with what is found.
+        stage: which one the training begins with, or goes on in.
     """
 
     def __init__(
@@ -37,16 +39,21 @@ class Watch:
         classes: tuple[str, ...],
         counts: NDArray[np.int64],
         tell: Callable[[Finding], None],
+        stage: int = 1,
     ) -> None:
         self._recorder, self._classes, self._counts, self._tell = recorder, classes, counts, tell
-        self._phase = spec.phases[0]
-        self._rows: list[EpochRow] = []  # of the stage
+        self._phase = spec.phases[stage - 1]
+        self._rows: list[EpochRow] = [row for row in recorder.rows if row.stage == stage]
         self._collapsed = 0  # epochs
         self._told: set[str] = set()
 
     def stage(self, stage: Stage) -> None:
-        self._phase, self._rows = stage.spec, []
+        self._phase = stage.spec
+        self._rows = [row for row in self._recorder.rows if row.stage == stage.stage]
         self._recorder.stage(stage)
+
+    def stepping(self) -> AbstractContextManager[None]:
+        return self._recorder.observer.stepping()
 
     def batch(self, epoch: int, step: int, steps: int, loss: float, accuracy: float) -> None:
         self._recorder.batch(epoch, step, steps, loss, accuracy)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from imgcls.spec.architecture import AirbenchSpec, AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
+from imgcls.spec.checkpoints import CheckpointSpec, expand_checkpoint
 from imgcls.spec.data import BUILT_IN, DEFAULT_RESOLUTION, DataSpec, FoldSpec, expand_data
 from imgcls.spec.extending import allow_extends
 from imgcls.spec.fields import Count, Label, Natural, Pair, Record, accepts, fault, shorthand, shown
@@ -42,6 +43,7 @@ SHORTHANDS = {
     "normalize": expand_normalize,
     "loss": expand_loss,
     "early_stopping": expand_early_stopping,
+    "checkpoint": expand_checkpoint,
 }
 
 
@@ -118,6 +120,11 @@ class Spec(Record):
     """Train so often, with seeds that follow on `seed`."""
     folds: Annotated[int, Field(ge=2), accepts("a whole number of at least 2")] | None = None
     """Cross-validation: divide all but the test part into so many folds, and measure on each what others trained."""
+    checkpoint: Annotated[
+        CheckpointSpec | None,
+        shorthand(expand_checkpoint, Literal["none"] | CheckpointSpec | None, "a mapping or none", optional=True),
+    ] = CheckpointSpec()
+    """What `imgcls resume` goes on from: made after epochs and every few minutes within one; none makes none."""
     tracking: Literal["none", "tensorboard", "mlflow"] = "none"
     """Where else to log; tensorboard and mlflow are installed by `pip install 'imgcls[tensorboard]'` or `[mlflow]`."""
     reported: Annotated[ReportedSpec | None, AfterValidator(refuse_percentages)] = None

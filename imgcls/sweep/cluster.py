@@ -322,6 +322,7 @@ def unpack(archive: bytes, folder: Path) -> None:
                 for events in each.iterdir():
                     events.replace(folder / TENSORBOARD / events.name)
             else:
+                shutil.rmtree(folder / each.name, ignore_errors=True)  # of an attempt on a node that sees this folder
                 each.replace(folder / each.name)
 
 

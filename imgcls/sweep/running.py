@@ -120,7 +120,7 @@ def resume_sweep(
     cache_dir: Path | str | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Go on with a sweep that was interrupted or killed: what is finished stays, what is not is trained anew.
+    """Go on with a sweep that was interrupted or killed: what is finished stays, what is not is gone on with.
 
     Args:
         options: key → value, set in the sweep: where it is trained, and how many trials at a time.
@@ -225,8 +225,7 @@ def _left_unfinished(task: _Sweep) -> list[Trial]:
         if run.folder.exists() and run.status.state == "completed":
             task.complete(trial)
             continue
-        if run.folder.exists():
-            shutil.rmtree(run.folder)
+        _clear_away(run)
         left.append(trial)
     return left
 
@@ -259,15 +258,21 @@ def _train_all(task: _Sweep, pool: Pool, left: list[Trial]) -> None:
 
 
 def _may_begin_anew(task: _Sweep, trial: Trial, lost: Mapping[str, Any]) -> bool:
-    """Note that a trial was lost, and tell whether it is worth another try; what there is of it is removed."""
+    """Note that a trial was lost, and tell whether it is worth another try."""
     kind, most = ("lost_nodes", _NODES) if lost["is_elsewhere"] else ("losses", _ATTEMPTS)
     losses = task.study.trials[trial.number].facts.get(kind, 0) + 1
     task.study.note(trial.number, **{kind: losses})
     if losses == most:
         return False
     task.observer.trial_lost(trial, lost["message"])
-    shutil.rmtree(task.trial_folder(trial), ignore_errors=True)
+    _clear_away(Run(task.trial_folder(trial)))
     return True
+
+
+def _clear_away(run: Run) -> None:
+    """Remove what there is of a run that cannot be gone on with."""
+    if not run.has_begun:
+        shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def _begin(task: _Sweep, pool: Pool, index: int, trial: Trial) -> None:
@@ -302,7 +307,7 @@ def _train_final(task: _Sweep, pool: Pool, best: Trial) -> None:
     if run.folder.exists():
         if run.status.state == "completed":
             return
-        shutil.rmtree(run.folder)
+        _clear_away(run)
     task.observer.finishing(best)
     settings = final_settings(task.loaded, best) | {"name": f"{task.loaded.name}-final"[:80]}
     _hand_out(task, pool, 0, best, run.folder, settings, asks=False)

@@ -146,7 +146,7 @@ def _outcome(order: Mapping[str, Any], images: Images, inbox: _Inbox, send: Call
 def _train(order: Mapping[str, Any], images: Images, observer: _Trial) -> None:
     import gc
 
-    from imgcls.experiment import train_into
+    from imgcls.experiment import as_it_began, train_into
     from imgcls.spec.document import Document
     from imgcls.spec.loading import NO_FILE, load_document
 
@@ -156,12 +156,15 @@ def _train(order: Mapping[str, Any], images: Images, observer: _Trial) -> None:
 
         def make_run() -> Run:
             observer.inbox.raise_if_over()  # who goes on with the sweep makes the folder then
-            run.folder.mkdir()
+            run.folder.mkdir(exist_ok=True)
             begin()
             return run
 
+        threads = None
+        if run.has_begun:
+            loaded, threads = as_it_began(run)
         try:
-            train_into(make_run, loaded, order["cache_dir"], observer, images.load)
+            train_into(make_run, loaded, order["cache_dir"], observer, images.load, threads=threads)
         finally:
             gc.collect()  # a network is full of circles: it would stay in memory beside the next
 

@@ -78,8 +78,9 @@ class SlicedFeed:
         for (inputs, labels, weights), (share, total) in zip(self.feed.cut(epoch, wanted), facts, strict=True):
             yield inputs, labels, weights * share, total
 
-    def fitted(self, epoch: int) -> dict[str, Any]:
-        """Return what ``fit`` takes for an epoch; the same dataset each time, so that nothing is traced anew."""
+    def fitted(self, epoch: int, done: int = 0) -> dict[str, Any]:
+        """Return what ``fit`` takes for a whole epoch; the same dataset each time, so that nothing is traced anew."""
+        assert done == 0, "no checkpoint is made within an epoch that is spread over replicas"
         self._epoch = epoch
         if self._dataset is None:
             self._dataset = self.distribution.strategy.distribute_datasets_from_function(self._build)

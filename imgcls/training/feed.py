@@ -61,10 +61,14 @@ class TrainingFeed:
         """Images an epoch."""
         return epoch_length(self.labels, self.spec.imbalance)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image."""
+    def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
+        """Give the batches of an epoch: inputs, labels as the loss takes them, weight of each image.
+
+        Args:
+            done: so many of them are left out.
+        """
         batch = self.spec.batch
-        return self.cut(epoch, [slice(start, start + batch) for start in range(0, self.length, batch)])
+        return self.cut(epoch, [slice(start, start + batch) for start in range(done * batch, self.length, batch)])
 
     def cut(self, epoch: int, parts: Iterable[slice]) -> Iterator[Batch]:
         """Give parts of what an epoch shows, each as a batch; images mix within a part."""
@@ -92,11 +96,13 @@ class TrainingFeed:
             return class_weights(self.labels, self.classes)
         return np.ones(self.classes, np.float32)
 
-    def fitted(self, epoch: int) -> dict[str, Any]:
-        """Return what Keras' ``fit`` takes for an epoch's batches."""
-        if keras.backend.backend() == "tensorflow":
+    def fitted(self, epoch: int, done: int = 0) -> dict[str, Any]:
+        """Return what Keras' ``fit`` takes for an epoch's batches, without so many that are done."""
+        if keras.backend.backend() != "tensorflow":
+            return {"x": _made_ahead(self.batches(epoch, done)), "steps_per_epoch": self.steps - done}
+        if not done:
             return {"x": self.dataset(epoch)}
-        return {"x": _made_ahead(self.batches(epoch)), "steps_per_epoch": self.steps}
+        return {"x": as_dataset(lambda: self.batches(epoch, done), self.signature(), self.steps - done)}
 
     def dataset(self, epoch: int) -> Any:
         """Return the epoch as a ``tf.data.Dataset``; the same object each time, so that nothing is traced anew."""

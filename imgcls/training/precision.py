@@ -36,8 +36,8 @@ from imgcls.spec.augmentation import AugmentationSpec
 from imgcls.spec.fields import Fraction, NonNegative, Positive, Record
 from imgcls.spec.loss import FocalSpec
 from imgcls.training.assembling import TRAINING, stored_views
+from imgcls.training.compiling import compile_trainer
 from imgcls.training.feed import TrainingFeed
-from imgcls.training.loop import compile_trainer
 from imgcls.training.optimizers import RateTable
 
 __all__ = ["PrecisionChoice", "choose_precision"]

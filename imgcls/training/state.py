@@ -85,7 +85,12 @@ class TrainingState:
     @property
     def stage_epochs(self) -> int:
         """Epochs done of the running stage."""
-        return len(self.history) - sum(stage.epochs_run for stage in self.stages)
+        return len(self.history) - self.first_epoch + 1
+
+    @property
+    def first_epoch(self) -> int:
+        """Which epoch the running stage begins with."""
+        return 1 + sum(stage.epochs_run for stage in self.stages)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, epochs, 
         observer.batch(9, 1, 2, 0.5, 0.5)
         raise error
     assert not observer.bar.live.is_started
-    assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}\n")
+    assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}; imgcls resume r goes on\n")
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Ended)])

@@ -64,7 +64,7 @@ def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_and_shown(imgcls, sweep_file,
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "keeps 1 finished trial; imgcls sweep" in err
+    assert "keeps 1 finished trial; imgcls resume" in err
     (folder,) = (tmp_path / "runs").glob("*_rates")
     assert Run(folder / "trial-2").status.state == "interrupted"
 

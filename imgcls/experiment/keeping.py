@@ -1,0 +1,96 @@
+"""When a checkpoint is made, and what the next process finds of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgcls.checkpoints import Checkpoints
+from imgcls.errors import RunError
+from imgcls.findings import Finding
+from imgcls.observer import Observer
+from imgcls.recording import Clock
+from imgcls.runs import CHECKPOINT, Run
+from imgcls.spec.checkpoints import CheckpointSpec
+
+if TYPE_CHECKING:
+    from imgcls.training.checkpoint import Checkpoint
+
+__all__ = ["RunKeeper"]
+
+log = logging.getLogger("imgcls")
+
+_SHARE = 0.02  # of the time, at most, that checkpoints take
+_BYTES_A_SECOND = 300e6  # a guess of what the disk takes, until the first is written
+
+
+class RunKeeper:
+    """Keeps the checkpoints of a run in its folder: after epochs, every so many minutes within one, and at its end.
+
+    Writing them takes at most a fiftieth of the time, but for the one that is made when the run is told to end: after
+    one that took a second, the next is not due for fifty.
+
+    Args:
+        run: whose folder they are in.
+        rule: the spec's; None for no checkpoints.
+        clock: has the seconds of the run's phases.
+        observer: is told where one cannot be written; the training goes on.
+
+    Attributes:
+        found: what the training is to go on from: the newest in the folder that is not damaged.
+
+    Raises:
+        DataError: it is one of another version.
+    """
+
+    def __init__(self, run: Run, rule: CheckpointSpec | None, clock: Clock, observer: Observer) -> None:
+        self.found = _found(run)
+        self._rule, self._clock, self._observer = rule, clock, observer
+        self._store = Checkpoints(run.path(CHECKPOINT)) if run.is_kept and rule is not None else None
+        self._made = time.perf_counter()  # the last one, or the beginning
+        self._cost_s: float | None = None  # of the last one
+        self._told = False
+
+    def take(self) -> Checkpoint | None:
+        """Hand over what was found, and forget it."""
+        found, self.found = self.found, None
+        return found
+
+    def is_due(self, size_bytes: int, *, is_epoch_over: bool) -> bool:
+        """Tell whether a checkpoint of so many bytes should be made now."""
+        if self._store is None or self._rule is None:
+            return False
+        waited = time.perf_counter() - self._made
+        cost_s = size_bytes / _BYTES_A_SECOND if self._cost_s is None else self._cost_s
+        return waited >= cost_s / _SHARE and (is_epoch_over or waited >= 60 * self._rule.minutes)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; where that fails, the training goes on without."""
+        if self._store is None:
+            return
+        begun = time.perf_counter()
+        try:
+            self._store.write(replace(checkpoint, phases=self._clock.so_far()).stored)
+        except RunError as error:
+            log.warning("no checkpoint: %s", error)
+            if not self._told:
+                self._observer.remarked([Finding("no_checkpoint", f"no checkpoint: {error}; the training goes on")])
+                self._told = True
+        self._made = time.perf_counter()
+        self._cost_s = self._made - begun
+
+    def clear(self) -> None:
+        """Remove the checkpoints: the run is complete."""
+        if self._store is not None:
+            self._store.clear()
+
+
+def _found(run: Run) -> Checkpoint | None:
+    stored = Checkpoints(run.path(CHECKPOINT)).newest()
+    if stored is None:
+        return None
+    from imgcls.training.checkpoint import from_stored
+
+    return from_stored(stored)

@@ -1,0 +1,320 @@
+"""A run that is interrupted anywhere and gone on with ends as one that was not, to the bit."""
+
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from photos import make_color_photos
+
+import imgcls
+from imgcls import DataError, Observer, Run, RunError, SpecError, runs
+from imgcls.checkpoints import Checkpoints
+from imgcls.files import read_csv
+
+PLAIN = {
+    "name": "once",
+    "data": {"source": "digits", "limit": {"train": 160, "validation": 40, "test": 40}},
+    "architecture": ["flatten", {"dropout": 0.3}, {"dense": 8}],
+    "batch": 8,
+    "precision": "float32",
+    "epochs": 3,
+}
+STAGED = PLAIN | {
+    "architecture": [{"conv": 4}, "batch_norm", "max_pool", "flatten", {"dropout": 0.3}, {"dense": 8}],
+    "augmentation": {"rotation": 10, "horizontal_flip": True},
+    "lr": {"initial": 0.01, "schedule": "plateau", "patience": 1},
+    "early_stopping": 3,
+    "stages": [{"epochs": 3}, {"epochs": 3, "lr": 0.001, "optimizer": {"name": "sgd", "momentum": 0.9}}],
+}
+
+
+class Stops(Observer):
+    """Ends the run as Ctrl-C does, at the moment it is told."""
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def at(self, *moment):
+        if moment == self.moment:
+            raise KeyboardInterrupt
+
+    def batch(self, epoch, step, steps, loss, accuracy):
+        self.at("step", epoch, step)
+
+    def epoch(self, row):
+        self.at("epoch", row.epoch)
+
+    def evaluating(self, split, images):
+        self.at("evaluating")
+
+    def started(self, *args, **kwargs):
+        self.at("started")
+
+
+class Told(Observer):
+    """Hears how a run goes on."""
+
+    def __init__(self):
+        self.resumed, self.epochs, self.findings, self.repeats = [], [], [], []
+
+    def resuming(self, epochs, step):
+        self.resumed.append((epochs, step))
+
+    def epoch(self, row):
+        self.epochs.append(row.epoch)
+
+    def remarked(self, findings):
+        self.findings += findings
+
+    def repeating(self, group, number, repeats, seed):
+        self.repeats.append(number)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, cache):
+    return imgcls.train(PLAIN, runs_dir=tmp_path_factory.mktemp("plain"), cache_dir=cache)
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory, cache):
+    return imgcls.train(STAGED, runs_dir=tmp_path_factory.mktemp("staged"), cache_dir=cache)
+
+
+@pytest.fixture
+def interrupted(tmp_path, cache):
+    def interrupted(*moment, spec=PLAIN, **overrides):
+        with pytest.raises(KeyboardInterrupt):
+            imgcls.train(spec, overrides, runs_dir=tmp_path, cache_dir=cache, observer=Stops(moment))
+        (run,) = imgcls.list_runs(tmp_path)
+        assert run.status.state == "interrupted"
+        return run
+
+    return interrupted
+
+
+def outcome(run):
+    with zipfile.ZipFile(run.path(runs.MODEL)) as file:
+        weights = file.read("model.weights.h5")
+    history = [row | {"seconds": ""} for row in read_csv(run.path(runs.HISTORY))]
+    return weights, history, run.metrics, run.path(runs.PREDICTIONS).read_bytes()
+
+
+# Steps of an epoch are done several at a time, and told of then: all 20 here.
+@pytest.mark.parametrize(
+    ("moment", "resumed"),
+    [
+        pytest.param(("step", 2, 20), (1, 20), marks=pytest.mark.slow),  # the last of an epoch
+        pytest.param(("epoch", 1), (0, 20), marks=pytest.mark.slow),  # before the first is decided on
+        (("epoch", 3), (2, 20)),  # the last of the first stage
+        (("step", 4, 20), (3, 20)),  # in the second stage
+        (("epoch", 6), (5, 20)),  # the last of all
+    ],
+)
+def test_a_run_gone_on_with_ends_as_one_that_was_not_interrupted(interrupted, staged, cache, moment, resumed):
+    run, told = interrupted(*moment, spec=STAGED), Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == [resumed]
+    assert told.epochs == list(range(resumed[0] + 1, 7))
+    assert outcome(run) == outcome(staged)
+    assert run.status.state == "completed"
+    assert not run.path(runs.CHECKPOINT).exists()
+    assert [each["epochs"] for each in run.environment["resumed"]] == [resumed[0]]
+    assert len(run.timings["epoch_seconds"]) == 6
+    assert sum(run.timings["epoch_seconds"]) < run.timings["total"]
+
+
+@pytest.fixture
+def one_step_at_once(monkeypatch):
+    monkeypatch.setattr("imgcls.training.compiling._MOST_AT_ONCE", 1)
+
+
+@pytest.mark.parametrize("moment", [pytest.param(("step", 1, 1), marks=pytest.mark.slow), ("step", 5, 13)])
+@pytest.mark.usefixtures("one_step_at_once")
+def test_it_goes_on_within_an_epoch(interrupted, staged, cache, moment):
+    run, told = interrupted(*moment, spec=STAGED), Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == [(moment[1] - 1, moment[2])]
+    assert outcome(run) == outcome(staged), "however many steps are done at once"
+
+
+def test_it_can_be_interrupted_again_and_again(interrupted, plain, cache):
+    run = interrupted("epoch", 1)
+    for moment in (("epoch", 2), ("step", 3, 20), ("evaluating",)):
+        with pytest.raises(KeyboardInterrupt):
+            imgcls.resume(run, cache_dir=cache, observer=Stops(moment))
+    run = imgcls.resume(run, cache_dir=cache)
+    assert outcome(run) == outcome(plain)
+    assert [each["epochs"] for each in run.environment["resumed"][:3]] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("one_step_at_once")
+def test_a_checkpoint_is_kept_every_so_many_minutes_within_an_epoch(interrupted, monkeypatch):
+    monkeypatch.setattr("imgcls.experiment.keeping._SHARE", 1e9)  # what they take does not matter here
+    kept = []
+    write = Checkpoints.write
+    monkeypatch.setattr(Checkpoints, "write", lambda self, stored: kept.append(stored.record) or write(self, stored))
+    interrupted("step", 1, 9, checkpoint={"minutes": 1e-6})
+    steps = [record["underway"]["step"] for record in kept]
+    assert steps == list(range(1, 10))
+
+
+def test_without_a_checkpoint_it_begins_anew_in_the_same_folder(interrupted, plain, cache):
+    run, told = interrupted("epoch", 2, checkpoint="none"), Told()
+    assert not run.path(runs.CHECKPOINT).exists()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == []
+    assert outcome(run)[:2] == outcome(plain)[:2]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(interrupted, plain, cache):
+    run = interrupted("epoch", 1)
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.resume(run, cache_dir=cache, observer=Stops(("epoch", 2)))
+    newest = max(run.path(runs.CHECKPOINT).glob("*.npz"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    told = Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed[0] < (1, 20)
+    assert outcome(run) == outcome(plain)
+    assert "is damaged" in run.path(runs.LOG).read_text()
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(plain, tmp_path, cache, monkeypatch):
+    def fail(self, stored):
+        raise RunError(f"cannot write {self.folder}: No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "write", fail)
+    told = Told()
+    run = imgcls.train(PLAIN, runs_dir=tmp_path, cache_dir=cache, observer=told)
+    found = [finding for finding in told.findings if finding.code == "no_checkpoint"]
+    assert [finding.message for finding in found] == [
+        f"no checkpoint: cannot write {run.path(runs.CHECKPOINT)}: No space left on device; the training goes on"
+    ]
+    assert outcome(run)[0] == outcome(plain)[0]
+
+
+def test_checkpoints_are_seldom_where_writing_them_takes_long(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr("imgcls.experiment.keeping._BYTES_A_SECOND", 1.0)  # a guess of hours
+    kept = []
+    monkeypatch.setattr(Checkpoints, "write", lambda *_: kept.append(1))
+    imgcls.train(PLAIN, runs_dir=tmp_path, cache_dir=cache)
+    assert not kept
+
+
+def test_a_changed_image_is_named_and_the_checkpoint_kept(interrupted, tmp_path_factory):
+    photos = make_color_photos(tmp_path_factory.mktemp("changing") / "photos")
+    run = interrupted("epoch", 2, spec=PLAIN | {"data": str(photos), "resolution": 8})
+    changed = next(photos.glob("*/*"))
+    shutil.copy(max(photos.glob("*/*")), changed)
+    with pytest.raises(DataError, match=rf"the data changed since .*{changed.name}"):
+        imgcls.resume(run)
+    assert run.status.state == "interrupted"
+    assert list(run.path(runs.CHECKPOINT).glob("*.npz"))
+
+
+def test_a_checkpoint_of_another_network_is_refused(interrupted, cache):
+    run = interrupted("epoch", 2)
+    text = run.path(runs.RESOLVED).read_text()
+    run.path(runs.RESOLVED).write_text(text.replace("units: 8", "units: 9"))
+    assert run.path(runs.RESOLVED).read_text() != text
+    with pytest.raises(DataError, match="the checkpoint is not of this network: its network variables are others"):
+        imgcls.resume(run, cache_dir=cache)
+
+
+def test_a_checkpoint_of_another_version_is_refused(interrupted, cache):
+    run = interrupted("epoch", 2)
+    store = Checkpoints(run.path(runs.CHECKPOINT))
+    store.write(type(store.newest())({"state": 3}, {"network/0": np.zeros(2, np.float32)}))
+    with pytest.raises(DataError, match="none that this version of imgcls can read"):
+        imgcls.resume(run, cache_dir=cache)
+
+
+def test_what_is_not_as_it_began_is_told(interrupted, cache, monkeypatch):
+    run = interrupted("epoch", 2)
+    monkeypatch.setattr("imgcls.environment.version", lambda name: "0.0.1" if name == "keras" else "9")
+    run = imgcls.resume(run, cache_dir=cache)
+    (warning,) = [each for each in run.metrics["warnings"] if each["code"] == "resumed_elsewhere"]
+    assert "keras" in warning["message"]
+    assert "0.0.1 now" in warning["message"]
+
+
+def test_a_complete_run_is_left_as_it_is(plain, cache):
+    written = plain.path(runs.METRICS).stat().st_mtime_ns
+    assert imgcls.resume(plain, cache_dir=cache).folder == plain.folder
+    assert plain.path(runs.METRICS).stat().st_mtime_ns == written
+
+
+def test_a_running_one_is_refused(interrupted, monkeypatch):
+    run = interrupted("epoch", 1)
+    run.set_status("running")
+    with pytest.raises(DataError, match="is running: another process is at it"):
+        imgcls.resume(run)
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    with pytest.raises(DataError, match=r"is marked as running on .*; where it is gone there, --elsewhere goes on"):
+        imgcls.resume(run)
+
+
+def test_one_marked_as_running_on_a_machine_that_is_gone_goes_on_when_told(interrupted, plain, cache, monkeypatch):
+    run = interrupted("epoch", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("socket.gethostname", lambda: "elsewhere")
+        run.set_status("running")
+    run = imgcls.resume(run, cache_dir=cache, elsewhere=True)
+    assert outcome(run) == outcome(plain)
+
+
+def test_one_that_never_began_is_refused(tmp_path):
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    with pytest.raises(DataError, match="was stopped before it began: there is nothing to go on with"):
+        imgcls.resume(run)
+
+
+def test_one_of_several_workers_is_refused(interrupted):
+    run = interrupted("epoch", 1)
+    text = run.path(runs.RESOLVED).read_text()
+    run.path(runs.RESOLVED).write_text(text.replace("distribute: none", "distribute: multi_worker"))
+    with pytest.raises(SpecError, match="of several workers cannot be resumed"):
+        imgcls.resume(run)
+
+
+def test_of_repeats_those_that_are_not_finished_go_on(tmp_path, cache):
+    spec = {**PLAIN, "repeats": 2, "epochs": 2}
+    (tmp_path / "a").mkdir()
+    group = imgcls.train(spec, runs_dir=tmp_path / "a", cache_dir=cache)
+
+    class Second(Stops):
+        number = 0
+
+        def repeating(self, group, number, repeats, seed):
+            self.number = number
+
+        def at(self, *moment):
+            if self.number == 2:
+                super().at(*moment)
+
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.train(spec, runs_dir=tmp_path / "b", cache_dir=cache, observer=Second(("epoch", 2)))
+    (other,) = imgcls.list_runs(tmp_path / "b")
+    first = other.members[0]
+    written = first.path(runs.METRICS).stat().st_mtime_ns
+    with pytest.raises(DataError, match=f"is a part of {other.folder}"):
+        imgcls.resume(other.members[1])
+    told = Told()
+    other = imgcls.resume(other, cache_dir=cache, observer=told)
+    assert told.repeats == [2]
+    assert told.resumed == [(1, 20)]
+    assert first.path(runs.METRICS).stat().st_mtime_ns == written
+    assert [outcome(run) for run in other.members] == [outcome(run) for run in group.members]
+    figures = [
+        {key: value for key, value in run.repeats["summary"].items() if key != "seconds"} for run in (group, other)
+    ]
+    assert figures[0] == figures[1]
+    assert other.repeats["finished"] == 2
+    assert other.status.state == "completed"
