@@ -35,6 +35,8 @@ def compile_trainer(spec: Spec, trainer: keras.Model, rates: RateTable, at_once:
         jit_compile=jit_compile(),
         steps_per_execution=at_once,
     )
+    # TensorFlow traces a function twice whose first call makes variables: tracing takes half as long so.
+    trainer.optimizer.build(trainer.trainable_variables)
 
 
 def steps_at_once(flops: int, steps: int) -> int:

@@ -152,8 +152,6 @@ class StageTraining:
         """Put everything back as it was when a checkpoint was made, and return how far the epoch was."""
         trainer = self._parts.trainer
         with self._parts.distribution.scope():
-            if not trainer.optimizer.built:
-                trainer.optimizer.build(trainer.trainable_variables)
             for name, variables in self._groups().items():
                 put_back(found, name, variables)
         self._finite = found.group("finite") or _copied(self._weights)
