@@ -50,6 +50,8 @@ KEYS: dict[str, str] = {
     "augmentation.zoom": "",
     "backend": "tensorflow jax torch",
     "batch": "",
+    "checkpoint": "none",
+    "checkpoint.minutes": "",
     "color": "rgb grayscale",
     "data": "",
     "data.allow": "",
