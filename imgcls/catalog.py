@@ -89,6 +89,7 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     if not runs:
         raise DataError(f"no run {reference!r}: there are no runs in {runs_dir}")
     hint = nearest(reference, [name for each, _ in names for name in each])
+    hint = hint or f"; the newest are {some([run.name for _, run in names], 3)}"
     raise DataError(f"no run {reference!r} in {runs_dir}{hint}")
 
 

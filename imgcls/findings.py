@@ -33,6 +33,7 @@ ADVICE = {
     "classes_without_images": "judge the classes that are there",
     "parts_measured_together": "name the part to measure it alone",
     # the run
+    "worse_last_stage": "leave the last stage out, or give it a lower lr or early_stopping",
     "no_checkpoint": "make room, or see why it cannot be written: a run that is killed now begins anew",
     "resumed_elsewhere": "for figures that are the same to the bit, go on where it began, or train anew",
     # the spec

@@ -33,7 +33,11 @@ def doctor(runs_dir: RunsDir = Path("runs"), cache_dir: CacheDir = None, json: J
     from imgcls_cli.console import emit, err, out
 
     if err.is_terminal:
-        with err.status("starting TensorFlow ..."):
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        spinner = Spinner("dots", "starting TensorFlow ...")
+        with Live(spinner, console=err, transient=True, redirect_stdout=False, redirect_stderr=False):
             lines = diagnose(runs_dir, cache_dir)
     else:
         lines = diagnose(runs_dir, cache_dir)

@@ -148,7 +148,7 @@ KEYS: dict[str, str] = {
     "resize": "stretch crop pad",
     "resolution": "",
     "seed": "",
-    "stages": "",
+    "stages": "none",
     "tags": "",
     "test_time_augmentation": "none horizontal_flip",
     "tracking": "none tensorboard mlflow",

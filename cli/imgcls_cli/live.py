@@ -132,8 +132,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
 
     def resuming(self, epochs: int, step: int) -> None:
         self.finished = epochs
-        within = f" and {counted(step, 'step')} of the next" if step else ""
-        self.say(f"resumed   after {counted(epochs, 'epoch')}{within}")
+        where = f"in epoch {epochs + 1}, after its step {step}" if step else f"after {counted(epochs, 'epoch')}"
+        self.say(f"resumed   {where}")
 
     def started(
         self,

@@ -80,7 +80,9 @@ def predict(  # noqa: PLR0917 - an argument an option
         _print(answers, top or 1)
     if count := len(answers.paths):
         speed = count / max(answers.seconds, 1e-9)
-        observer.say(f"{counted(count, 'image')} in {answers.seconds:.2f} s, {speed:,.0f} images/s")
+        observer.say(
+            f"{counted(count, 'image')} in {answers.seconds:.2f} s, {speed:,.{0 if speed >= 10 else 1}f} images/s"
+        )
     if answers.failures:
         total = len(answers.failures) + len(answers.paths)
         raise DataError(f"{len(answers.failures):,} of {total:,} could not be predicted; the reasons stand above")

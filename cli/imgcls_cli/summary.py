@@ -137,22 +137,6 @@ def _print_training(metrics: Mapping[str, Any], stages: Sequence[Mapping[str, An
     if not stages:
         return
     print_figures(console, STAGE_COLUMNS, map(_stage_row, stages), words=("trainable",), dropped=DROPPED)
-    if worse := _worse_end(stages):
-        print_line(console, "note", worse, "yellow")
-
-
-def _worse_end(stages: Sequence[Mapping[str, Any]]) -> str:
-    """Say that the last stage ended worse on the validation part than an earlier one; else an empty string."""
-    *earlier, last = stages
-    known = [stage for stage in earlier if stage["val_accuracy"] is not None]
-    best = max(known, key=lambda stage: stage["val_accuracy"], default=last)
-    if last["val_accuracy"] is None or best["val_accuracy"] <= last["val_accuracy"]:
-        return ""
-    ended, better = (f"{stage['val_accuracy']:.4f}" for stage in (last, best))
-    return (
-        f"stage {last['stage']} ended at {ended} on validation, stage {best['stage']} at {better}: "
-        f"the network delivered is stage {last['stage']}'s"
-    )
 
 
 def _stage_row(stage: Mapping[str, Any]) -> list[str]:

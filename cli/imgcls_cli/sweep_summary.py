@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_sweep"]
 
-SHOWN_BEST = 5
+SHOWN_BEST = 10
 
 
 def print_sweep(record: Mapping[str, Any], console: Console) -> None:

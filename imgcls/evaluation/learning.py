@@ -34,7 +34,20 @@ def check_history(spec: Spec, state: TrainingState, counts: NDArray[np.int64]) -
     stage = state.stages[-1]
     rows = state.history[stage.first_epoch - 1 :]
     found = _Stage(spec.phases[-1], rows, stage.stopped_early, counts)
-    return [finding for look in _LOOKS for finding in look(found)]
+    return [*_worse_end(state), *(finding for look in _LOOKS for finding in look(found))]
+
+
+def _worse_end(state: TrainingState) -> Iterator[Finding]:
+    """Tell of a last stage that ended worse on the validation part than an earlier one."""
+    ends = [state.history[stage.best_epoch - 1].val_accuracy for stage in state.stages if stage.epochs_run]
+    known = {place: accuracy for place, accuracy in enumerate(ends, start=1) if accuracy is not None}
+    best, last = max(known, key=known.__getitem__, default=0), len(ends)
+    if last in known and known[best] > known[last]:
+        yield Finding(
+            "worse_last_stage",
+            f"stage {last} ended at {known[last]:.4f} on validation, stage {best} at {known[best]:.4f}: the network "
+            f"delivered is stage {last}'s",
+        )
 
 
 def check_learning(spec: Spec, rows: Sequence[EpochRow], counts: NDArray[np.int64]) -> list[Finding]:

@@ -57,7 +57,7 @@ def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, bes
                 xytext=(3, -2), textcoords="offset points", va="top", fontsize=8, color="0.45",
             )  # fmt: skip
     if best_epoch is not None:
-        axes.axvline(best_epoch, color="0.35", linewidth=1, linestyle=":", label=f"best epoch ({best_epoch})")
+        axes.axvline(best_epoch, color="0.35", linewidth=1, linestyle=":", label=f"kept: epoch {best_epoch}")
     axes.set_title(name)
     _over_epochs(axes)
     if len(epochs) <= 1:

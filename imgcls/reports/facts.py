@@ -96,6 +96,24 @@ def time_table(timings: Mapping[str, Any]) -> Table:
     return Table(title, ("phase", "seconds", "share"), tuple(rows))
 
 
+def stage_table(metrics: Mapping[str, Any]) -> Table | None:
+    """Return what each stage trained; None where there were none."""
+    rows = [
+        (
+            str(stage["stage"]),
+            f"{stage['epochs_run']:,}",
+            stage["optimizer"],
+            f"{stage['lr']:g}",
+            f"{stage['trainable_params']:,} of {stage['total_params']:,}",
+            str(stage["best_epoch"]),
+            "yes" if stage["stopped_early"] else "no",
+        )
+        for stage in metrics.get("stages") or ()
+    ]
+    header = ("stage", "epochs", "optimizer", "lr", "parameters that learn", "kept epoch", "stopped early")
+    return Table("Stages", header, tuple(rows), words=(2,)) if rows else None
+
+
 def reported_table(result: Mapping[str, Any]) -> Table | None:
     """Return published figures beside the measured ones; None where none were given."""
     rows = reported_rows(result["reported"]) if result.get("reported") else []

@@ -77,6 +77,7 @@ def _result(
     return {
         "figures": facts.figure_table(metrics),
         "reported": facts.reported_table(metrics),
+        "stages": known(lambda: facts.stage_table(metrics), None),
         "classes": facts.class_table(metrics),
         "confusions": facts.confusion_table(metrics),
         "matrix": matrix,
@@ -116,7 +117,7 @@ def _about(run: Run, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     if metrics.get("total_params") is not None:
         about.insert(0, ("parameters", f"{metrics['total_params']:,}, {metrics['trainable_params']:,} of them trained"))
     if metrics.get("best_epoch") is not None:
-        about.insert(0, ("training", f"{counted(metrics['epochs_run'], 'epoch')}, the best is {metrics['best_epoch']}"))
+        about.insert(0, ("training", f"{counted(metrics['epochs_run'], 'epoch')}; kept: {metrics['best_epoch']}"))
     return about
 
 

@@ -65,7 +65,8 @@ def read_document(path: Path, name: str | None = None) -> Document:
             raise SpecError(f"{name} is larger than a spec can be ({MAX_BYTES // 1000} kB)")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SpecError(f"cannot read {name}: {error.strerror}") from error
+        images = f"; imgcls init --data {name} proposes a spec for a folder of images" if path.is_dir() else ""
+        raise SpecError(f"cannot read {name}: {error.strerror}{images}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{name} is not UTF-8 text (byte {error.start})") from error
     return read_text(text, source=name)

@@ -50,6 +50,9 @@ class Places:
         """Whether the key was set at all."""
         node = self.value
         for part in path:
+            if isinstance(node, list) and isinstance(part, int) and part < len(node):
+                node = node[part]
+                continue
             key = str(part)  # a class may be called 0
             if not isinstance(node, dict) or key not in node:
                 return False
@@ -111,7 +114,7 @@ def _problem(item: ErrorDetails, places: Places, record: type[BaseModel]) -> Pro
         known = _known_keys(item["loc"], record)
         if len(item["loc"]) == 1 and record is Spec:
             known = sorted([*known, EXTENDS])
-        hint = nearest(str(path[-1]), known) or "; known are " + ", ".join(known)
+        hint = _meant(str(path[-1]), known) or "; known are " + ", ".join(known)
         return places.problem(path, f"unknown key{hint}", at_key=True)
     if kind == "missing":
         return places.problem(path, "is required")
@@ -120,12 +123,18 @@ def _problem(item: ErrorDetails, places: Places, record: type[BaseModel]) -> Pro
     return places.problem(path, f"got {shown(item['input'])}{_advice(kind, context, item['input'])}")
 
 
+def _meant(key: str, known: Sequence[str]) -> str:
+    """Return what somebody who knows another tool may have meant by a key, or a key that looks like it."""
+    meant = _SYNONYMS.get(key, "")
+    return f"; did you mean {meant}?" if meant in known else nearest(key, known)
+
+
 def _involved(path: KeyPath, keys: Sequence[str], places: Places) -> KeyPath:
     """Return which of the keys that do not go together a problem is shown at: an overridden one, else one that is set.
 
     Pydantic finds the problem at ``path``, the mapping that they are in.
     """
-    paths = [(*path, *key_path(key)) for key in keys]
+    paths = [(*path, *(int(part) if str(part).isdecimal() else part for part in key_path(key))) for key in keys]
     given = [each for each in paths if places.is_given(each)]
     overridden = [each for each in (*given, *paths) if places.is_overridden(each)]
     return next(iter([*overridden, *given]), path)
@@ -142,6 +151,16 @@ def _advice(kind: str, context: Mapping[str, Any], value: Any) -> str:
         return f"; a list of at least {context['min_length']} items is accepted"
     return f"; {_ACCEPTED[kind]} is accepted" if kind in _ACCEPTED else "; that is not accepted"
 
+
+_SYNONYMS = {  # words of Keras, PyTorch and other tools -> keys
+    "augment": "augmentation", "batch_size": "batch", "dataset": "data", "height_shift_range": "height_shift",
+    "image_shape": "resolution", "image_size": "resolution", "img_size": "resolution", "imgsz": "resolution",
+    "input_shape": "resolution", "input_size": "resolution", "kernel_size": "kernel", "learning_rate": "lr",
+    "loss_function": "loss", "model": "architecture", "net": "architecture", "network": "architecture",
+    "num_epochs": "epochs", "preprocessing": "normalize", "random_seed": "seed", "random_state": "seed",
+    "rescale": "normalize", "rotation_range": "rotation", "size": "resolution", "target_size": "resolution",
+    "width_shift_range": "width_shift", "zoom_range": "zoom",
+}  # fmt: skip
 
 # What pydantic can say of the records' fields; a test holds that its own sentences reach nobody.
 _ACCEPTED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from imgcls.spec.architecture import AirbenchSpec, AnyArchitecture, BackboneSpec, CnnSpec, expand_architecture
 from imgcls.spec.augmentation import AugmentationSpec, expand_augmentation
@@ -27,7 +27,7 @@ from imgcls.spec.optimization import (
     expand_rate,
 )
 from imgcls.spec.reported import ReportedSpec, refuse_percentages
-from imgcls.spec.stages import StageSpec
+from imgcls.spec.stages import StageSpec, expand_stages
 
 __all__ = ["SHORTHANDS", "Name", "Spec"]
 
@@ -106,8 +106,12 @@ class Spec(Record):
         ),
     ] = None
     """When to stop before the last epoch; a number is the patience."""
-    stages: Annotated[tuple[StageSpec, ...], Field(strict=False)] = ()
-    """Phases of the training, each with its own epochs, lr, optimizer, trainable part and early stopping."""
+    stages: Annotated[
+        tuple[StageSpec, ...],
+        Field(strict=False),
+        BeforeValidator(expand_stages, json_schema_input_type=Literal["none"] | list[StageSpec]),
+    ] = ()
+    """Phases of the training, each with its own epochs, lr, optimizer, trainable part, early stopping; or none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the network; auto takes bfloat16 where a few measured steps of the very network are faster so."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -150,14 +154,18 @@ class Spec(Record):
             raise fault("normalize: patch_whitening is for networks from scratch: a backbone wants images", "normalize")
         if self.normalize == "backbone" and not isinstance(self.architecture, BackboneSpec):
             raise fault("normalize: backbone needs a backbone as architecture", "normalize", "architecture")
-        if any(stage.trainable is not None for stage in self.stages) and not isinstance(
-            self.architecture, BackboneSpec
-        ):
-            raise fault("trainable says which part of a backbone learns: there is none", "stages", "architecture")
         if self.color == "grayscale" and getattr(self.architecture, "weights", None) == "imagenet":
             raise fault("ImageNet weights are of colour images: set color: rgb, or weights: none", "color")
+        self._check_stages()
         self._check_parts()
         return self
+
+    def _check_stages(self) -> None:
+        """Raise where a stage says which part of a backbone learns, and there is none."""
+        for place, stage in enumerate(self.stages):
+            if stage.trainable is not None and not isinstance(self.architecture, BackboneSpec):
+                message = "trainable says which part of a backbone learns: there is none; stages: none drops them"
+                raise fault(message, f"stages.{place}.trainable", "architecture")
 
     def _check_parts(self) -> None:
         """Raise where the parts of the data do not go with what is measured or watched."""

@@ -10,7 +10,12 @@ from imgcls.spec.architecture import Trainable
 from imgcls.spec.fields import Count, Natural, Record
 from imgcls.spec.optimization import AnyOptimizer, AnyRate, EarlyStoppingSpec, expand_early_stopping
 
-__all__ = ["StageSpec"]
+__all__ = ["StageSpec", "expand_stages"]
+
+
+def expand_stages(value: Any) -> Any:
+    """Turn ``none`` into no stages."""
+    return () if value == "none" else value
 
 
 def _expand_stopping(value: Any) -> Any:

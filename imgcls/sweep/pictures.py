@@ -26,6 +26,7 @@ ACROSS = 4
 MOST_LINES = 1000
 MOST_SCATTERED = 8  # parameters
 SPREAD = 0.12  # of the lines through one value
+_NEAR = 0.25  # of the way to the next value: so far around it lie the trials that have it
 
 
 def draw_effects(path: Path, effects: Sequence[Effect], objective: str) -> None:
@@ -132,7 +133,6 @@ def draw_scatter_matrix(
     names = list(points[0])[:MOST_SCATTERED]
     order = np.argsort(values if maximize else [-value for value in values])[-MOST_LINES:]
     scales = [_scale([point[name] for point in points]) for name in names]
-    places = [_spread_out(scale, number)[order] for number, scale in enumerate(scales)]
     side = len(names) - 1
     figure = Figure(figsize=(1.9 * side + 1.6, 1.9 * side + 0.6), layout="constrained")
     panels = figure.subplots(side, side, squeeze=False)
@@ -142,8 +142,9 @@ def draw_scatter_matrix(
             if column > row:
                 axes.set_visible(False)
                 continue
+            across, upwards = _apart(scales[column], scales[row + 1], order)
             field = axes.scatter(
-                places[column], places[row + 1], c=np.asarray(values)[order], s=14, linewidths=0,
+                across, upwards, c=np.asarray(values)[order], s=14, linewidths=0,
                 cmap="viridis" if maximize else "viridis_r",
             )  # fmt: skip
             _label(axes, scales[column], names[column] if row == side - 1 else "", is_upright=False)
@@ -152,11 +153,19 @@ def draw_scatter_matrix(
     save_figure(figure, path)
 
 
-def _spread_out(scale: _Axis, number: int) -> NDArray[np.float64]:
-    """Return where trials stand on an axis; those of one value beside each other, not one on the other."""
-    width = 0.35 / max(len(scale.ticks) - 1, 1) if scale.is_crowded else 0.0
-    noise = np.random.default_rng(number).uniform(-width, width, len(scale.heights))
-    return np.asarray(scale.heights, np.float64) + noise
+def _apart(x: _Axis, y: _Axis, trials: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where trials stand in a field: at their values; those with both in common around them, none on another."""
+    across, upwards = (np.asarray(scale.heights, np.float64)[trials] for scale in (x, y))
+    groups: dict[tuple[float, float], list[int]] = {}
+    for place, pair in enumerate(zip(across.tolist(), upwards.tolist(), strict=True)):
+        groups.setdefault(pair, []).append(place)
+    widths = [_NEAR / max(len(scale.ticks) - 1, 1) for scale in (x, y)]
+    for group in groups.values():
+        turn = np.arange(len(group)) * math.pi * (3 - math.sqrt(5))  # a sunflower's seeds (Vogel, 1979)
+        radius = np.sqrt(np.arange(len(group))[::-1] / max(len(group) - 1, 1))  # the best, which is last, in the middle
+        across[group] += widths[0] * radius * np.cos(turn)
+        upwards[group] += widths[1] * radius * np.sin(turn)
+    return across, upwards
 
 
 def _label(axes: Axes, scale: _Axis, name: str, *, is_upright: bool) -> None:

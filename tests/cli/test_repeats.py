@@ -7,7 +7,7 @@ import shutil
 from statistics import fmean, stdev
 
 import pytest
-from run_folders import make_repeats, make_run, write_history
+from run_folders import make_repeats, make_run
 
 from imgcls import runs
 from imgcls.evaluation.reported import hold_against
@@ -215,16 +215,6 @@ def test_show_of_a_run_has_its_stages_pretrained_weights_and_published_figures(i
     assert text in out
     assert ["accuracy", ".843", ".8000", "lower"] in [line[:4] for line in lines_of(out)]
     assert json.loads(imgcls("show", "one", "--json").out)["metrics"]["stages"] == STAGES
-
-
-def test_a_last_stage_that_ended_worse_than_an_earlier_one_is_told(imgcls, one):
-    add_to_metrics(one, stages=STAGES)
-    write_history(one, [0.5, 0.6, 0.7, 0.974, *([0.9628] * 13)], [1] * 5 + [2] * 12)
-    text = flat(imgcls("show", "one").out)
-    assert "4 0.9740 no" in text
-    assert "stage 2 ended at 0.9628 on validation, stage 1 at 0.9740: the network delivered is stage 2's" in text
-    write_history(one, [0.5] * 5 + [0.6] * 12, [1] * 5 + [2] * 12)
-    assert "delivered" not in imgcls("show", "one").out
 
 
 def test_a_damaged_history_does_not_hide_the_stages(imgcls, one):

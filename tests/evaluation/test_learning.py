@@ -19,7 +19,7 @@ def codes(accuracy, val_loss=None, val_accuracy=None, *, stopped=False, counts=C
         for index, right in enumerate(accuracy)
     ]
     first = StageResult(1, 1, len(before), 1, False, 1e-3, "adam", 1, 1)
-    last = StageResult(2, len(before) + 1, epochs, 1, stopped, 1e-3, "adam", 1, 1)
+    last = StageResult(2, len(before) + 1, epochs, len(before) + 1, stopped, 1e-3, "adam", 1, 1)
     stages = (first, last) if before else (last,)
     found = check_history(spec, TrainingState((*before, *rows), stages=stages), counts)
     return {finding.code: finding.message for finding in found}
@@ -109,3 +109,11 @@ def test_the_last_stage_is_looked_at():
     stages = [{"epochs": 3}, {"epochs": 3}]
     assert codes([0.5, 0.6, 0.7], before=before, stages=stages) == {}
     assert "nothing_learnt" in codes([0.4, 0.4, 0.4], before=before, stages=stages)
+
+
+@pytest.mark.parametrize(("first", "told"), [(0.974, True), (0.96, False), (None, False)])
+def test_a_last_stage_that_ended_worse_than_an_earlier_one_is_told(first, told):
+    before = tuple(EpochRow(epoch, 1.1, 0.3, 1.0, first, 1e-3, 1.0) for epoch in (1, 2, 3))
+    found = codes([0.5, 0.6, 0.7], [1.0, 0.9, 0.8], [0.9628] * 3, before=before, stages=[{"epochs": 3}, {"epochs": 3}])
+    text = "stage 2 ended at 0.9628 on validation, stage 1 at 0.9740: the network delivered is stage 2's"
+    assert found == ({"worse_last_stage": text} if told else {})

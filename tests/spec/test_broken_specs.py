@@ -8,6 +8,14 @@ from imgcls.spec import load_spec
 BROKEN = {
     "an unknown key": ("data: digits\nepoch: 3", "2:1", "unknown key; did you mean epochs?"),
     "an unknown key without a neighbour": ("data: digits\nxyzzy: 3", "2:1", "known are architecture, augmentation"),
+    "Keras' word for a key": ("data: digits\nlearning_rate: 3", "2:1", "unknown key; did you mean lr?"),
+    "another tool's word for a key": ("data: digits\nimage_size: 3", "2:1", "did you mean resolution?"),
+    "a word that is not meant there": ("data: {source: digits, model: 3}", "1:24", "unknown key; known are"),
+    "a part of a backbone where there is none": (
+        "data: digits\nstages: [{epochs: 1}, {epochs: 1, trainable: all}]",
+        "2:36",
+        "stages.1.trainable  trainable says which part of a backbone learns: there is none; stages: none drops them",
+    ),
     "an unknown nested key": ("data: {source: digits, tst: none}", "1:24", "did you mean test?"),
     "an unknown optimizer argument": (
         "data: digits\noptimizer: {name: sgd, momentun: 0.9}",

@@ -293,3 +293,8 @@ def test_batch_norm_follows_the_batches_where_there_are_no_statistics_to_keep():
     assert norm().batch_norm == "frozen"
     assert norm(weights="none").batch_norm == "train"
     assert norm(weights="none", batch_norm="frozen").batch_norm == "frozen"
+
+
+def test_stages_can_be_taken_out_of_a_spec():
+    spec = {"data": "digits", "stages": [{"epochs": 2}, {"epochs": 3}]}
+    assert load_spec(spec, {"stages": "none"}).spec.stages == ()
