@@ -37,6 +37,7 @@ ADVICE = {
     "no_checkpoint": "make room, or see why it cannot be written: a run that is killed now begins anew",
     "resumed_elsewhere": "for figures that are the same to the bit, go on where it began, or train anew",
     # the spec
+    "missing_file": "put it there before the training; paths in a spec are relative to the spec's folder",
     "augmentation_changes_nothing": "ask for a change, for instance rotation: 20, or a higher classes_below",
     "backbone_input_scale": "normalize: backbone gives it what it wants",
     "backbone_never_learns": "set trainable: all, or name weights",

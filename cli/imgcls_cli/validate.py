@@ -27,6 +27,7 @@ def validate(
     """
     from imgcls.errors import SpecError
     from imgcls.evaluation.plausibility import reported_remarks
+    from imgcls.experiment.preparing import missing_files
     from imgcls.files import strict_json
     from imgcls.spec import load_spec, parse_overrides
     from imgcls.spec.origins import resolved_values
@@ -49,7 +50,8 @@ def validate(
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
-    values, remarks = resolved_values(loaded), [*spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)]
+    values = resolved_values(loaded)
+    remarks = [*missing_files(loaded), *spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)]
     stages = describe_stages(loaded)
     if json:
         warnings = [remark.record() for remark in remarks]

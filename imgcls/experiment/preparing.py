@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from imgcls.models import PixelStatistics
 
-__all__ = ["Built", "LoadImages", "Prepared", "load_images_of", "prepare", "refuse_missing_weights"]
+__all__ = ["Built", "LoadImages", "Prepared", "load_images_of", "missing_files", "prepare", "refuse_missing_weights"]
 
 LoadImages = Callable[[Spec, Path, Cache, Observer], Dataset]
 """What gives the images of a spec, whose paths are relative to a folder."""
@@ -166,6 +166,15 @@ def refuse_missing_weights(loaded: LoadedSpec) -> None:
         raise DataError(f"architecture.weights: cannot read {path}: {error.strerror}{hint}") from error
     if not start.startswith((b"\x89HDF\r\n\x1a\n", b"PK")):
         raise DataError(f"architecture.weights: {path} is neither HDF5 (.weights.h5, .h5) nor a Keras model (.keras)")
+
+
+def missing_files(loaded: LoadedSpec) -> list[Finding]:
+    """Return a finding for each file or folder that the spec names and that is not there, or not there yet."""
+    named = {"data": data_path(loaded.spec.data, loaded.base), "architecture.weights": _weights_file(loaded)}
+    return [
+        Finding("missing_file", f"{key}: {path} does not exist") for key, path in named.items()
+        if path is not None and not path.exists()
+    ]  # fmt: skip
 
 
 def _weights_file(loaded: LoadedSpec) -> Path | None:

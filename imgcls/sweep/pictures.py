@@ -26,7 +26,7 @@ ACROSS = 4
 MOST_LINES = 1000
 MOST_SCATTERED = 8  # parameters
 SPREAD = 0.12  # of the lines through one value
-_NEAR = 0.25  # of the way to the next value: so far around it lie the trials that have it
+_NEAR = 0.17  # of the way to the next value: so far around it lie the trials that have it
 
 
 def draw_effects(path: Path, effects: Sequence[Effect], objective: str) -> None:
@@ -162,7 +162,7 @@ def _apart(x: _Axis, y: _Axis, trials: NDArray[np.intp]) -> tuple[NDArray[np.flo
     widths = [_NEAR / max(len(scale.ticks) - 1, 1) for scale in (x, y)]
     for group in groups.values():
         turn = np.arange(len(group)) * math.pi * (3 - math.sqrt(5))  # a sunflower's seeds (Vogel, 1979)
-        radius = np.sqrt(np.arange(len(group))[::-1] / max(len(group) - 1, 1))  # the best, which is last, in the middle
+        radius = np.sqrt(np.arange(len(group))[::-1] / max(len(group) - 1, 8))  # the best, which is last, in the middle
         across[group] += widths[0] * radius * np.cos(turn)
         upwards[group] += widths[1] * radius * np.sin(turn)
     return across, upwards

@@ -13,7 +13,7 @@ BROKEN = {
     "a word that is not meant there": ("data: {source: digits, model: 3}", "1:24", "unknown key; known are"),
     "a part of a backbone where there is none": (
         "data: digits\nstages: [{epochs: 1}, {epochs: 1, trainable: all}]",
-        "2:36",
+        "2:46",
         "stages.1.trainable  trainable says which part of a backbone learns: there is none; stages: none drops them",
     ),
     "an unknown nested key": ("data: {source: digits, tst: none}", "1:24", "did you mean test?"),
