@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.errors import DataError
-from imgcls.files import whole_file
+from imgcls.files import sync_folder, whole_file
 from imgcls.wording import first_line
 
 __all__ = ["Checkpoints", "Stored"]
@@ -70,6 +70,7 @@ class Checkpoints:
             for name, array in stored.arrays.items():
                 with file.open(f"{name}.npy", "w", force_zip64=True) as part:
                     np.lib.format.write_array(part, np.asanyarray(array, order="C"), allow_pickle=False)
+        sync_folder(self.folder)  # before those go that it takes the place of
         for number in numbers[: 1 - _KEPT]:
             self._path(number).unlink(missing_ok=True)
         return path

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,10 +17,23 @@ from typing import Any, TextIO
 
 from imgcls.errors import RunError
 
-__all__ = ["csv_text", "read_csv", "strict_json", "whole_file", "whole_folder", "write_csv", "write_json", "write_text"]
+__all__ = [
+    "csv_text",
+    "read_csv",
+    "remove_leftovers",
+    "strict_json",
+    "sync_folder",
+    "whole_file",
+    "whole_folder",
+    "write_csv",
+    "write_json",
+    "write_text",
+]
 
 # A spreadsheet runs a cell that starts with one of these as a formula (OWASP, "CSV injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+_LEFTOVER = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # what `whole_file` calls a file until it is whole
 
 
 @contextmanager
@@ -81,6 +95,28 @@ def whole_folder(path: Path) -> Iterator[Path]:
             replaced.rename(path)
         for folder in (temporary, replaced):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the files that killed processes left half written; nothing may be writing there."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _LEFTOVER.fullmatch(path.name):
+            with suppress(OSError):  # they are in nobody's way
+                path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the folder's names: before, a power cut could take back a renaming."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network drives cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

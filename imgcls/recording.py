@@ -53,7 +53,8 @@ _WORTH_A_PEAK_S = 20.0  # of training; measuring the peak takes up to a second
 
 @contextmanager
 def recorded(run: Run) -> Iterator[None]:
-    """Keep status and log of a run true, however it ends."""
+    """Keep status and log of a run true, however it ends; what killed processes left half written goes."""
+    run.tidy()
     handler = logging.FileHandler(run.path(runs.LOG), encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -61,6 +62,7 @@ def recorded(run: Run) -> Iterator[None]:
     run.set_status("running")
     try:
         yield
+        run.set_status("completed")
     except ImgclsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message is the whole story
         run.set_status("failed", str(error))
@@ -75,8 +77,6 @@ def recorded(run: Run) -> Iterator[None]:
         log.warning("interrupted: %s", error or type(error).__name__)
         run.set_status("interrupted", str(error) or "by the user")
         raise
-    else:
-        run.set_status("completed")
     finally:
         log.removeHandler(handler)
         handler.close()

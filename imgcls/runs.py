@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from imgcls.errors import DataError, RunError
-from imgcls.files import read_csv, write_json
+from imgcls.files import read_csv, remove_leftovers, write_json
 from imgcls.wording import first_line
 
 if TYPE_CHECKING:
@@ -182,6 +182,11 @@ class Run:
             "process_start": _process_start(os.getpid()),
         }
         write_json(self.path(STATUS), record)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half written; no other may be writing here."""
+        for folder in (self.folder, self.path(CHECKPOINT)):
+            remove_leftovers(folder)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

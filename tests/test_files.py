@@ -5,7 +5,15 @@ import math
 import pytest
 
 from imgcls.errors import RunError
-from imgcls.files import read_csv, strict_json, whole_file, whole_folder, write_csv, write_text
+from imgcls.files import (
+    read_csv,
+    remove_leftovers,
+    strict_json,
+    whole_file,
+    whole_folder,
+    write_csv,
+    write_text,
+)
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -54,6 +62,18 @@ def write_text_in(folder, text):
 
 def raise_full():
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    with whole_file(tmp_path / "metrics.json") as temporary:
+        pass
+    temporary.write_text("half")  # as a kill leaves it
+    others = {"metrics.json", ".resume", ".hidden.json", ".vscode.settings", "a.json.abcdefgh.json"}
+    for name in others:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == others
+    remove_leftovers(tmp_path / "absent")
 
 
 def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmp_path):

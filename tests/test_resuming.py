@@ -9,7 +9,7 @@ from photos import make_color_photos
 
 import imgcls
 from imgcls import DataError, Observer, Run, RunError, SpecError, runs
-from imgcls.checkpoints import Checkpoints
+from imgcls.checkpoints import Checkpoints, Stored
 from imgcls.files import read_csv
 
 PLAIN = {
@@ -242,6 +242,46 @@ def test_what_is_not_as_it_began_is_told(interrupted, cache, monkeypatch):
     (warning,) = [each for each in run.metrics["warnings"] if each["code"] == "resumed_elsewhere"]
     assert "keras" in warning["message"]
     assert "0.0.1 now" in warning["message"]
+
+
+def test_what_a_kill_left_half_written_is_removed(interrupted, cache):
+    run = interrupted("epoch", 1)
+    halves = [run.path(".history.csv.abcdefgh.csv"), run.path(runs.CHECKPOINT) / ".000002.npz.abcdefgh.npz"]
+    for half in halves:
+        half.write_text("half")
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.resume(run, cache_dir=cache, observer=Stops(("started",)))
+    assert not any(half.exists() for half in halves)
+    assert list(run.path(runs.CHECKPOINT).glob("*.npz"))
+
+
+def test_a_run_killed_when_its_result_is_written_still_has_its_checkpoint(interrupted, plain, cache, monkeypatch):
+    run = interrupted("evaluating")
+    monkeypatch.setattr(Run, "set_status", stop_when_completed(Run.set_status))
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.resume(run, cache_dir=cache)
+    assert run.path(runs.TIMINGS).exists()
+    monkeypatch.undo()
+    told = Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed, "it did not begin anew"
+    assert outcome(run) == outcome(plain)
+
+
+def stop_when_completed(set_status):
+    def stop(self, state, message=""):
+        if state == "completed":
+            raise KeyboardInterrupt
+        set_status(self, state, message)
+
+    return stop
+
+
+def test_checkpoints_that_a_kill_left_beside_a_complete_run_are_removed(plain, tmp_path):
+    run = Run(shutil.copytree(plain.folder, tmp_path / "run"))
+    Checkpoints(run.path(runs.CHECKPOINT)).write(Stored(1, {}))
+    imgcls.resume(run)
+    assert not run.path(runs.CHECKPOINT).exists()
 
 
 def test_a_complete_run_is_left_as_it_is(plain, cache):

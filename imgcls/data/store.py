@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.data.cache import META, Cache, remove_folder
+from imgcls.files import sync_folder
 from imgcls.wording import size
 
 __all__ = ["FEATURE", "FORMAT_VERSION", "PIXEL", "Index", "Prepared", "build", "open_prepared"]
@@ -133,7 +134,7 @@ def build(
             target = cache.folder(key)
             remove_folder(target)  # only there if it was not whole
             folder.rename(target)
-            _sync_folder(cache.prepared)
+            sync_folder(cache.prepared)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -189,13 +190,3 @@ def _check_room(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise OSError(f"{size(needed_bytes)} are needed and {size(free)} are free")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows cannot open a folder to sync it
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -81,11 +81,6 @@ class RunKeeper:
         self._made = time.perf_counter()
         self._cost_s = self._made - begun
 
-    def clear(self) -> None:
-        """Remove the checkpoints: the run is complete."""
-        if self._store is not None:
-            self._store.clear()
-
 
 def _found(run: Run) -> Checkpoint | None:
     stored = Checkpoints(run.path(CHECKPOINT)).newest()

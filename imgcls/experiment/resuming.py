@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from imgcls import runs
 from imgcls.catalog import whole_of
+from imgcls.checkpoints import Checkpoints
 from imgcls.errors import DataError, SpecError
 from imgcls.experiment.training import train_into
 from imgcls.observer import Observer
@@ -46,6 +47,7 @@ def resume(
     if run.is_sweep:
         raise DataError(f"{run.folder} is a sweep: imgcls sweep --resume {run.folder} goes on with it")
     if run.status.state == "completed":
+        Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
     with _alone(run):
         _refuse_running(run, elsewhere=elsewhere)

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcls import backend, runs
+from imgcls.checkpoints import Checkpoints
 from imgcls.data import Dataset
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.keeping import RunKeeper
@@ -86,7 +87,7 @@ def run_once(
             if spec.tracking != "none":
                 tracker.result(Result(metrics, draw_predictions(dataset, split, predictions)))
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
-        keeper.clear()
+    Checkpoints(run.path(runs.CHECKPOINT)).clear()  # not before it is marked as completed: it would begin anew
 
 
 def _go_on(run: Run, keeper: RunKeeper, device: backend.Device, clock: Clock, observer: Observer) -> list[Finding]:
