@@ -62,7 +62,7 @@ def recorded(run: Run) -> Iterator[None]:
     run.set_status("running")
     try:
         yield
-        run.set_status("completed")
+        run.complete()
     except ImgclsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message is the whole story
         run.set_status("failed", str(error))

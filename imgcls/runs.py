@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import csv
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from imgcls.checksums import read_checksums, sha256_of, write_checksums
 from imgcls.errors import DataError, RunError
 from imgcls.files import read_csv, remove_leftovers, write_json
 from imgcls.wording import first_line
@@ -71,6 +73,13 @@ TENSORBOARD = "tensorboard"  # a folder of event files, where the spec wants the
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
 EXPORT = "export"  # a folder: the network in other formats
+CHECKSUMS = "SHA256SUMS"  # only of what is completed
+
+# What a completed run does not change any more, and nobody else has reason to: read only where its checksum is right.
+_CHECKED = (
+    RESOLVED, ENVIRONMENT, MANIFEST, HISTORY, METRICS, TIMINGS, PREDICTIONS, CONFUSION_CSV, REPORT_CSV, MODEL,
+    REPEATS_JSON, REPEATS_CSV, SWEEP_RESOLVED, SWEEP_JSON, SWEEP_CSV,
+)  # fmt: skip
 
 MAX_DEPTH = 100  # of what is nested in a spec
 
@@ -145,6 +154,22 @@ class Run:
         """Return where a file of the run lies; the names are this module's constants."""
         return self.folder / file
 
+    def checked(self, file: str) -> Path:
+        """Return where a file of the run lies, to be read: of a completed run it is what was written there.
+
+        Raises:
+            DataError: there is none (DamagedError: or its checksum is not that of ``SHA256SUMS``).
+        """
+        path = self.path(file)
+        if not path.is_file():
+            raise DataError(self._missing(file))
+        if wanted := self._checksum(file):
+            try:
+                self._compare(file, sha256_of(path), wanted)
+            except OSError as error:
+                raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+        return path
+
     @property
     def status(self) -> Status:
         """The state as the run left it; a run whose process is gone is ``interrupted``, whatever it last wrote."""
@@ -171,8 +196,15 @@ class Run:
         host = str(self._json(STATUS).get("host", ""))
         return "" if host == socket.gethostname() else host
 
+    def complete(self) -> None:
+        """Write the checksums of what is there, and that the run is completed."""
+        write_checksums(self.path(CHECKSUMS), (path for file in _CHECKED if (path := self.path(file)).is_file()))
+        self.set_status("completed")
+
     def set_status(self, state: str, message: str = "") -> None:
         """Write the state, and whose process it is."""
+        if state != "completed":
+            self._remove_checksums()  # of one that was killed in its last moment
         record = {
             "state": state,
             "message": message,
@@ -250,7 +282,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every value that was in force, as plain mappings."""
-        path = self._existing(RESOLVED)
+        path = self.checked(RESOLVED)
         try:
             return dict(_load_yaml(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, TypeError, ValueError) as error:
@@ -263,7 +295,7 @@ class Run:
         Raises:
             DataError: the run has none (DamagedError: or it is cut short).
         """
-        rows = _rows(path := self._existing(MANIFEST))
+        rows = _rows(path := self.checked(MANIFEST))
         if rows and not rows[0].keys() >= set(MANIFEST_COLUMNS):
             raise DamagedError(f"{path} is damaged: its columns are not {', '.join(MANIFEST_COLUMNS)}")
         return rows
@@ -271,22 +303,22 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """A row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, lr, seconds."""
-        return _table(self._existing(HISTORY))
+        return _table(self.checked(HISTORY))
 
     @property
     def epochs_done(self) -> int:
         """How many epochs are finished: the rows of ``history.csv``."""
-        return len(_rows(self.path(HISTORY))) if self.path(HISTORY).is_file() else 0
+        return len(_rows(self.checked(HISTORY))) if self.path(HISTORY).is_file() else 0
 
     @property
     def predictions(self) -> pd.DataFrame:
         """A row an image of the evaluated split: path, true, predicted, confidence, a probability column a class."""
-        return _table(self._existing(PREDICTIONS), text=("path", "true", "predicted"))
+        return _table(self.checked(PREDICTIONS), text=("path", "true", "predicted"))
 
     @cached_property
     def answers(self) -> list[tuple[str, bool]]:
         """The path of each image of the evaluated split, and whether its class was predicted; as ``predictions``."""
-        rows = _rows(path := self._existing(PREDICTIONS))
+        rows = _rows(path := self.checked(PREDICTIONS))
         if rows and not rows[0].keys() >= {"path", "true", "predicted"}:
             raise DamagedError(f"{path} is damaged: its columns are not path, true, predicted and more")
         return [(row["path"], row["true"] == row["predicted"]) for row in rows]
@@ -295,18 +327,41 @@ class Run:
         """Load the Keras model whose weights were evaluated; it takes (n, height, width, channels), 0..255."""
         from imgcls.backend import load_model
 
-        return load_model(self._existing(MODEL))
+        return load_model(self.checked(MODEL))
 
-    def _existing(self, file: str) -> Path:
-        path = self.path(file)
-        if not path.is_file():
-            raise DataError(self._missing(file))
-        return path
+    def _checksum(self, file: str) -> str:
+        """Return the SHA-256 that a file should have; an empty string where that is not known."""
+        if file not in _CHECKED:
+            return ""
+        path = self.path(CHECKSUMS)
+        try:
+            checksums = read_checksums(path)
+        except (OSError, ValueError) as error:
+            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+        if checksums is None:  # not completed, or by an earlier version
+            return ""
+        if file not in checksums:
+            raise DamagedError(f"{path} is damaged: it has no {file}")
+        return checksums[file]
+
+    def _remove_checksums(self) -> None:
+        path = self.path(CHECKSUMS)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot remove {path}: {error.strerror}") from error
+
+    def _compare(self, file: str, found: str, wanted: str) -> None:
+        if found != wanted:
+            raise DamagedError(f"{self.path(file)} is damaged: its SHA-256 is not that in {CHECKSUMS}")
 
     def _json(self, file: str, keys: _Types | None = None) -> dict[str, Any]:
         path = self.path(file)
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            data = path.read_bytes()
+            if wanted := self._checksum(file):
+                self._compare(file, hashlib.sha256(data).hexdigest(), wanted)
+            value = json.loads(data.decode("utf-8"))
         except FileNotFoundError as error:
             raise DataError(self._missing(file)) from error
         except (OSError, ValueError, RecursionError) as error:

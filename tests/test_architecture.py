@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 
 # Each layer may import those above it in this list: the ground first.
 LAYERS = [
-    {"errors", "files", "findings", "randomness", "wording"},
+    {"checksums", "errors", "files", "findings", "randomness", "wording"},
     {"spec", "settings"},
-    {"backend", "runs"},
+    {"backend", "checkpoints", "runs"},
     {"data", "augmentation", "models"},
     {"training"},
     {"evaluation"},

@@ -136,6 +136,7 @@ def test_another_backend_trains_to_the_weights_of_tensorflow_and_its_model_is_re
 
 def as_tensorflow(run):
     """Return a run as if it had been trained on TensorFlow."""
+    run.path("SHA256SUMS").unlink()
     path = run.path("resolved.yaml")
     path.write_text(path.read_text().replace(f"backend: {run.environment['backend']}", "backend: tensorflow"))
     return run

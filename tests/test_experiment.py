@@ -221,6 +221,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_found_too(validatio
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a model at all" * 100])
 def test_a_model_file_that_is_cut_or_foreign_is_named(content, spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    run.path(runs.CHECKSUMS).unlink()
     run.path(runs.MODEL).write_bytes(content)
     with pytest.raises(DataError, match=r"model\.keras is truncated, or was never a Keras model"):
         imgcls.evaluate(run)
@@ -228,6 +229,7 @@ def test_a_model_file_that_is_cut_or_foreign_is_named(content, spec, tmp_path):
 
 def test_a_flipped_bit_in_the_models_weights_is_an_error_with_its_name(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    run.path(runs.CHECKSUMS).unlink()
     whole = run.path(runs.MODEL).read_bytes()
     with zipfile.ZipFile(run.path(runs.MODEL)) as archive:
         begins = archive.getinfo("model.weights.h5").header_offset + 200
@@ -240,6 +242,7 @@ def test_a_flipped_bit_in_the_models_weights_is_an_error_with_its_name(spec, tmp
 def test_the_network_of_another_run_is_refused(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
     other = imgcls.train(spec, {"epochs": 1, "resolution": 10}, runs_dir=tmp_path)
+    run.path(runs.CHECKSUMS).unlink()
     run.path(runs.MODEL).write_bytes(other.path(runs.MODEL).read_bytes())
     with pytest.raises(DataError, match="is not this run's network"):
         imgcls.evaluate(run)
@@ -249,6 +252,7 @@ def test_outputs_that_are_no_probabilities_are_refused(spec, tmp_path):
     import keras
 
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
+    run.path(runs.CHECKSUMS).unlink()
     image = keras.Input((12, 16, 3))
     keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image))).save(run.path(runs.MODEL))
     with pytest.raises(RunError, match="no probabilities"):

@@ -225,7 +225,7 @@ def _history(run: Run) -> list[dict[str, float | None]]:
     """Return a row an epoch, of numbers; what was not measured is None."""
     from imgcls.files import read_csv
 
-    rows = read_csv(run.path(runs.HISTORY)) if run.epochs_done else []
+    rows = read_csv(run.checked(runs.HISTORY)) if run.epochs_done else []
     try:
         return [{key: float(text) if text else None for key, text in row.items()} for row in rows]
     except ValueError as error:

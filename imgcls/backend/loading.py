@@ -13,7 +13,7 @@ from imgcls.wording import first_line
 
 __all__ = ["load_model"]
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError)  # RuntimeError: encrypted, or packed in another way
 
 
 def load_model(path: Path) -> Any:
@@ -28,6 +28,11 @@ def load_model(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is truncated, or was never a Keras model")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if (
+                part := archive.testzip()
+            ):  # from Python 3.13 on, what is read in pieces is not held against its checksum
+                raise zipfile.BadZipFile(f"{part} is damaged")
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, EOFError, *_ZIP_ERRORS) as error:
         raise DataError(f"{path} is not a model that can be loaded: {first_line(error)[:200]}") from error

@@ -91,7 +91,7 @@ def export(
     dataset = load_images_of(spec, Path.cwd(), Cache(Path(cache_dir) if cache_dir else None), observer)
     refuse_changed(run, dataset)
     device = backend.start(spec.device, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.path(runs.MODEL))
+    network = backend.load_model(run.checked(runs.MODEL))
     refuse_other_network(run, network, dataset.images.shape[1:], len(dataset.classes))
     exported = in_float32(network)
     expected = predict_part(spec, exported, dataset, split)

@@ -22,7 +22,7 @@ def resolved_spec(run: Run) -> Spec:
         DataError: it is missing or damaged.
     """
     try:
-        return load_spec(run.path(runs.RESOLVED)).spec
+        return load_spec(run.checked(runs.RESOLVED)).spec
     except SpecError as error:
         raise DataError(f"the run folder is damaged: {error}") from error
 
@@ -41,7 +41,7 @@ def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> 
         RunError: this process cannot use the backend that the run was trained with.
     """
     backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.path(runs.MODEL))
+    network = backend.load_model(run.checked(runs.MODEL))
     refuse_other_network(run, network, shape, classes)
     return network
 

@@ -81,7 +81,7 @@ def heat_maps(run: Run, predictions: Predictions, rows: Sequence[int], thumbnail
 
 
 def _load(run: Run, cache_dir: Path | None) -> Dataset:
-    spec = load_spec(run.path(runs.RESOLVED)).spec
+    spec = load_spec(run.checked(runs.RESOLVED)).spec
     return load_dataset(
         spec.data,
         base=Path.cwd(),  # it has absolute paths only

@@ -97,7 +97,7 @@ def _effects(record: Mapping[str, Any]) -> list[Table]:
 
 
 def _trials(run: Run) -> Table:
-    rows = read_csv(run.path(runs.SWEEP_CSV))
+    rows = read_csv(run.checked(runs.SWEEP_CSV))
     header = [name for name in (rows[0] if rows else ()) if name not in ("folder", "total_params")]
     body = tuple(tuple(_short(row[name] or "") for name in header) for row in rows[:_MOST])
     words = tuple(column for column in range(len(header)) if not all(_is_figure(row[column]) for row in body))

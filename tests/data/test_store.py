@@ -18,6 +18,7 @@ from PIL import Image
 
 from imgcls.data import Cache, default_cache_root, load_dataset
 from imgcls.data import preparation as preparation_module
+from imgcls.data.store import open_prepared
 from imgcls.errors import DataError, RunError
 from imgcls.spec.data import DataSpec
 
@@ -142,8 +143,10 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(
 
 
 @pytest.mark.parametrize("name", ["images.npy", "index.npz", "meta.json"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "junk"])
-def test_a_damaged_store_is_built_again(name: str, damage: str, folder: Make, load: Make, cache: Cache) -> None:
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "junk", "flip"])
+def test_a_damaged_store_is_built_again(
+    name: str, damage: str, folder: Make, load: Make, cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
     folder(cat=5, dog=5)
     first = load(source="folder", path="data")
     expected = np.array(first.images)
@@ -153,10 +156,28 @@ def test_a_damaged_store_is_built_again(name: str, damage: str, folder: Make, lo
         path.unlink()
     else:
         junk = b"\x93" * len(content) if name != "images.npy" else b"\x93" * 128 + content[128:]
-        path.write_bytes({"cut": content[:-7], "empty": b"", "junk": junk}[damage])
+        flip = content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+        path.write_bytes({"cut": content[:-7], "empty": b"", "junk": junk, "flip": flip}[damage])
     again = load(source="folder", path="data")
     assert (again.images == expected).all()
     assert again.paths == first.paths
+    assert f"the prepared data in {cache.folder(first.key)} was damaged, and is made again" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["images.npy", "index.npz", "meta.json"])
+def test_a_flipped_bit_is_noticed_wherever_it_is(
+    name: str, folder: Make, load: Make, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(cat=5, dog=5)
+    monkeypatch.setattr("imgcls.data.store._BLOCK_BYTES", 512)
+    key = load(source="folder", path="data").key
+    path = cache.folder(key) / name
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        assert open_prepared(cache, key) is None, place
+    path.write_bytes(content)
+    assert open_prepared(cache, key) is not None
 
 
 def test_a_cache_that_cannot_be_written_stops_with_path_and_reason(folder: Make, tmp_path: Path) -> None:
