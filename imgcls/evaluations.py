@@ -7,6 +7,7 @@ counted.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import os
@@ -65,15 +66,22 @@ def evaluations_in(folder: Path) -> list[dict[str, str]]:
 def _append(path: Path, row: Iterable[Any]) -> str:
     """Write a row in one piece behind those of other processes; return why it cannot be, or an empty string."""
     try:
-        is_new = not path.exists()
-        text = csv_text(COLUMNS, [tuple(row)])
-        if not is_new:
-            text = text.split("\n", 1)[1]
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            os.write(handle, text.encode())
+            data = _fitting(handle, csv_text(COLUMNS, [tuple(row)]).encode())
+            if os.write(handle, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
     except OSError as error:
         return f"cannot write {path}: {error.strerror}"
     return ""
+
+
+def _fitting(handle: int, table: bytes) -> bytes:
+    """Return what of a header and a row goes behind what a file has; a row that a full disk cut short stays alone."""
+    if not os.fstat(handle).st_size:
+        return table
+    os.lseek(handle, -1, os.SEEK_END)
+    row = table.partition(b"\n")[2]
+    return row if os.read(handle, 1) == b"\n" else b"\n" + row

@@ -33,7 +33,8 @@ __all__ = [
 # A spreadsheet runs a cell that starts with one of these as a formula (OWASP, "CSV injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
-_LEFTOVER = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # what `whole_file` calls a file until it is whole
+_HALF = "half-"  # is in the name of a file until it is whole
+_LEFTOVER = re.compile(rf"\..+\.{_HALF}[a-z0-9_]{{8}}(\.\w+)?")
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def whole_file(path: Path, *, lasting: bool = True) -> Iterator[Path]:
         RunError: the file cannot be written; names path and reason.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{_HALF}", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from imgcls import runs
 from imgcls.environment import describe_environment
-from imgcls.errors import ConsistencyError, DataError, ImgclsError
+from imgcls.errors import ConsistencyError, DataError, ImgclsError, RunError
 from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
 from imgcls.findings import Finding
 from imgcls.runs import Run
@@ -55,31 +55,64 @@ _WORTH_A_PEAK_S = 20.0  # of training; measuring the peak takes up to a second
 def recorded(run: Run) -> Iterator[None]:
     """Keep status and log of a run true, however it ends; what killed processes left half written goes."""
     run.tidy()
-    handler = logging.FileHandler(run.path(runs.LOG), encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = _log_handler(run)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    run.set_status("running")
     try:
+        run.set_status("running")
         yield
         run.complete()
     except ImgclsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message is the whole story
-        run.set_status("failed", str(error))
+        _note(run, "failed", str(error))
         raise
     except Exception as error:
         log.exception("the run failed")
-        run.set_status("failed", f"{type(error).__name__}: {error}")
+        _note(run, "failed", f"{type(error).__name__}: {error}")
         if run.is_kept:
             error.run_folder = run.folder  # type: ignore[attr-defined] # where the traceback is
         raise
     except BaseException as error:  # Ctrl-C or a signal
         log.warning("interrupted: %s", error or type(error).__name__)
-        run.set_status("interrupted", str(error) or "by the user")
+        _note(run, "interrupted", str(error) or "by the user")
         raise
     finally:
         log.removeHandler(handler)
         handler.close()
+
+
+def _note(run: Run, state: str, message: str) -> None:
+    """Write how a run ended; where that fails too, it must not hide why the run did."""
+    try:
+        run.set_status(state, message)
+    except RunError as error:
+        log.warning("%s", error)
+        run.forget_status()
+
+
+class _Log(logging.FileHandler):
+    """A log that ends no run: on a full disk lines are missing."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Do nothing, where logging would print a traceback for every line."""
+
+    def close(self) -> None:
+        with suppress(OSError):  # the lines that are still held
+            super().close()
+
+
+def _log_handler(run: Run) -> logging.Handler:
+    """Open the log of a run.
+
+    Raises:
+        RunError: it cannot be written; names path and reason.
+    """
+    try:
+        handler = _Log(run.path(runs.LOG), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"cannot write {run.path(runs.LOG)}: {error.strerror or error}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return handler
 
 
 def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device, precision_reason: str) -> None:

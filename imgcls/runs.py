@@ -12,6 +12,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -174,7 +175,7 @@ class Run:
     def status(self) -> Status:
         """The state as the run left it; a run whose process is gone is ``interrupted``, whatever it last wrote."""
         if not self.path(STATUS).exists():
-            return Status("interrupted", "stopped before it began")
+            return Status("interrupted", "how it ended is not known" if self.has_begun else "stopped before it began")
         record = self._json(STATUS)
         try:
             if record["state"] == "running" and record["host"] == socket.gethostname() and not _alive(record):
@@ -343,6 +344,11 @@ class Run:
         if file not in checksums:
             raise DamagedError(f"{path} is damaged: it has no {file}")
         return checksums[file]
+
+    def forget_status(self) -> None:
+        """Remove the state, which is not true any more, where another cannot be written."""
+        with suppress(OSError):  # then it is true again when this process has ended
+            self.path(STATUS).unlink(missing_ok=True)
 
     def _remove_checksums(self) -> None:
         path = self.path(CHECKSUMS)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"checksums", "errors", "files", "findings", "randomness", "wording"},
     {"spec", "settings"},
-    {"backend", "checkpoints", "runs"},
+    {"backend", "checkpoints", "locking", "runs"},
     {"data", "augmentation", "models"},
     {"training"},
     {"evaluation"},

@@ -1,6 +1,7 @@
 """The test part is counted: each look at it has a row, and many of them are told."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -37,6 +38,19 @@ def test_an_evaluation_has_a_row_with_its_run_and_among_all_runs(tmp_path):
     (first, _) = evaluations_in(tmp_path)
     assert (first["run"], first["images_sha256"], first["n"]) == (run.name, "abc", "30")
     assert (tmp_path / runs.EVALUATIONS).read_text().splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_a_row_that_a_full_disk_cut_short_is_told_and_spoils_no_other(tmp_path, monkeypatch):
+    run, write = make_run(tmp_path), os.write
+    measured(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("imgcls.evaluations.os.write", lambda handle, data: write(handle, data[:20]))
+        findings = record_evaluation(run, run.metrics)
+    assert [finding.message for finding in findings] == [
+        f"cannot write {folder / runs.EVALUATIONS}: No space left on device" for folder in (run.folder, tmp_path)
+    ]
+    measured(run)
+    assert len(evaluations_in(tmp_path)) == len(evaluations_in(run.folder)) == 2
 
 
 def test_choosing_the_best_of_many_is_pointed_out_with_what_it_is_worth(tmp_path):

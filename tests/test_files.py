@@ -68,7 +68,7 @@ def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
     with whole_file(tmp_path / "metrics.json") as temporary:
         pass
     temporary.write_text("half")  # as a kill leaves it
-    others = {"metrics.json", ".resume", ".hidden.json", ".vscode.settings", "a.json.abcdefgh.json"}
+    others = {"metrics.json", ".resume", ".hidden.json", ".vscode.settings", ".a.json.abcdefgh.json"}
     for name in others:
         (tmp_path / name).touch()
     remove_leftovers(tmp_path)

@@ -246,7 +246,7 @@ def test_what_is_not_as_it_began_is_told(interrupted, cache, monkeypatch):
 
 def test_what_a_kill_left_half_written_is_removed(interrupted, cache):
     run = interrupted("epoch", 1)
-    halves = [run.path(".history.csv.abcdefgh.csv"), run.path(runs.CHECKPOINT) / ".000002.npz.abcdefgh.npz"]
+    halves = [run.path(".history.csv.half-abcdefgh.csv"), run.path(runs.CHECKPOINT) / ".000002.npz.half-abcdefgh.npz"]
     for half in halves:
         half.write_text("half")
     with pytest.raises(KeyboardInterrupt):

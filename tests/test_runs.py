@@ -1,12 +1,15 @@
 import json
+import logging
 import os
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from imgcls import runs
 from imgcls.catalog import find_run, full_name, list_runs, refuse_groups
 from imgcls.errors import DataError, RunError
+from imgcls.recording import recorded
 from imgcls.runs import Run, check_writable, create_run
 
 NOON = datetime.fromisoformat("2026-11-21 12:00:00")
@@ -290,3 +293,49 @@ def test_settings_that_are_nested_without_end_are_damage_and_no_crash(tmp_path, 
     run.path(runs.RESOLVED).write_text(text)
     with pytest.raises(DataError, match="damaged"):
         _ = run.settings
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    def full(path, value):
+        raise RunError(f"cannot write {path}: No space left on device")
+
+    return lambda: monkeypatch.setattr("imgcls.runs.write_json", full)
+
+
+def test_a_state_that_cannot_be_written_hides_no_error_and_does_not_stay_running(tmp_path, full_disk):
+    run = create_run(tmp_path, "cnn")
+    run.path(runs.ENVIRONMENT).write_text("{}")
+
+    def fail():
+        full_disk()
+        raise RunError("cannot write model.keras: No space left on device")
+
+    with pytest.raises(RunError, match=r"model\.keras"), recorded(run):
+        fail()
+    assert (run.status.state, run.status.message) == ("interrupted", "how it ended is not known")
+    assert "status.json: No space left" in run.path(runs.LOG).read_text()
+
+
+def test_a_run_whose_end_cannot_be_written_is_not_left_running(tmp_path, full_disk):
+    run = create_run(tmp_path, "cnn")
+    with pytest.raises(RunError, match=r"cannot write .*status\.json"), recorded(run):
+        full_disk()
+    assert run.status.state == "interrupted"
+
+
+def test_a_log_that_cannot_be_opened_is_named(tmp_path):
+    run = create_run(tmp_path, "cnn")
+    run.path(runs.LOG).mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*train\.log: Is a directory"), recorded(run):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_that_is_cut_short_ends_no_run_and_prints_no_traceback(tmp_path, capsys):
+    run = create_run(tmp_path, "cnn")
+    run.path(runs.LOG).symlink_to("/dev/full")
+    with recorded(run):
+        logging.getLogger("imgcls").warning("a line")
+    assert run.status.state == "completed"
+    assert capsys.readouterr().err == ""

@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from imgcls.errors import RunError
+from imgcls.locking import locked
 
 __all__ = ["META", "Cache", "CacheEntry", "default_cache_root", "remove_folder"]
 
@@ -62,17 +63,11 @@ class Cache:
             RunError: the cache folder cannot be written.
             Timeout: not waiting, and another process holds it.
         """
-        lock = FileLock(self.prepared / f"{key}.lock", timeout=-1 if wait else 0)
-        with self.writing():
-            self.prepared.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire()
-            except NotImplementedError as error:
-                raise OSError("its file system has no locks") from error
-        try:
+        with ExitStack() as held:
+            with self.writing():
+                self.prepared.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.prepared / f"{key}.lock", wait=wait))
             yield
-        finally:
-            lock.release()
 
     def has_room(self, needed_bytes: int) -> bool:
         """Return whether a tenth of the disk stays free: what is only faster must not be what fills it."""

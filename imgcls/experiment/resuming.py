@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from imgcls import runs
 from imgcls.catalog import whole_of
 from imgcls.checkpoints import Checkpoints
 from imgcls.errors import DataError, SpecError
 from imgcls.experiment.training import train_into
+from imgcls.locking import alone
 from imgcls.observer import Observer
 from imgcls.runs import Run
 from imgcls.spec import LoadedSpec, load_spec
@@ -49,7 +46,7 @@ def resume(
     if run.status.state == "completed":
         Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
-    with _alone(run):
+    with alone(run.folder, _LOCK):
         _refuse_running(run, elsewhere=elsewhere)
         loaded, threads = as_it_began(run)
         train_into(lambda: run, loaded, cache_dir, observer or Observer(), threads=threads)
@@ -82,24 +79,3 @@ def as_it_began(run: Run) -> tuple[LoadedSpec, int]:
     if loaded.spec.distribute == "multi_worker":
         raise SpecError("a run of several workers cannot be resumed: only the first one has its folder")
     return loaded, run.environment["device"]["threads"]
-
-
-@contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Be the only process that goes on with a run.
-
-    Raises:
-        DataError: another one is.
-    """
-    lock = FileLock(run.path(_LOCK))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise DataError(f"{run.folder} is running: another process is at it") from error
-    except OSError as error:
-        raise DataError(f"cannot write in {run.folder}: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        run.path(_LOCK).unlink(missing_ok=True)

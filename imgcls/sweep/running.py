@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from imgcls import runs
 from imgcls.data import Cache, Dataset
@@ -20,6 +18,7 @@ from imgcls.errors import DataError, RunError, SpecError
 from imgcls.experiment.measuring import held_out_part
 from imgcls.experiment.preparing import load_images_of, refuse_missing_weights
 from imgcls.files import write_text
+from imgcls.locking import alone
 from imgcls.observer import Observer
 from imgcls.recording import recorded
 from imgcls.runs import Run, check_writable, create_run, trial_name
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_images_once", "resume_sweep", "sweep"]
 
+_LOCK = ".sweep"
 _ATTEMPTS = 2  # at a trial whose process is killed: what takes too much memory will do so again
 _NODES = 10  # that may go away under a trial
 
@@ -105,7 +105,7 @@ def sweep(
     dataset = load_images_once(loaded, cache_dir, observer)
     with closing(_executor(loaded, cache_dir)) as executor:
         folder = create_run(Path(runs_dir), loaded.name)
-        with _alone(folder), recorded(folder):
+        with alone(folder.folder, _LOCK), recorded(folder):
             write_text(folder.path(runs.SWEEP), loaded.text)
             write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
             pinned = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with paths that --resume finds
@@ -134,31 +134,13 @@ def resume_sweep(
         raise DataError(f"{folder.folder} is no sweep")
     if folder.status.state == "running":
         raise DataError(f"{folder.folder} is running: another process is at it")
-    with _alone(folder):
+    with alone(folder.folder, _LOCK):
         loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options=options)
         dataset = load_images_once(loaded, cache_dir, observer)
         wait_for_workers(folder.folder)
         with closing(_executor(loaded, cache_dir)) as executor, recorded(folder):
             _run(folder, loaded, executor, dataset, cache_dir, observer)
     return folder
-
-
-@contextmanager
-def _alone(folder: Run) -> Iterator[None]:
-    """Be the only process that is at a sweep.
-
-    Raises:
-        DataError: another one is.
-    """
-    lock = FileLock(folder.path(".sweep"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise DataError(f"{folder.folder} is running: another process is at it") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def load_images_once(loaded: LoadedSweep, cache_dir: Path | str | None, observer: Observer) -> Dataset:
