@@ -3,7 +3,7 @@
     python benchmarks/many_at_once.py [--runs 16] [--photos 500] [--kill]
 
 Each is a process of its own, of some 0.7 GB. With `--kill` the one that prepares the images is killed on the way, and
-another does it. Exit code 1 where a run is missing or differs, or where images were prepared again or left half prepared.
+another does it. Exit code 1 where a run is missing or differs, or images were prepared again or left half prepared.
 """
 
 from __future__ import annotations
