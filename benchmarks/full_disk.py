@@ -106,7 +106,7 @@ def mounted(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)  # prepared images are mapped from it
 
 
 def empty(folder: Path) -> None:
