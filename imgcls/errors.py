@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 __all__ = [
     "ConsistencyError",
@@ -66,5 +67,10 @@ class DegenerateError(ImgclsError):
 
 def nearest(name: str, accepted: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the accepted name most like ``name``, or an empty string."""
-    close = difflib.get_close_matches(name, list(accepted), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = _closest(name, tuple(accepted))
+    return f"; did you mean {close}?" if close else ""
+
+
+@lru_cache(maxsize=1024)  # one wrong name may stand in every point of a sweep
+def _closest(name: str, accepted: tuple[str, ...]) -> str:
+    return next(iter(difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)), "")

@@ -7,6 +7,7 @@ PyYAML follows 1.1). Nothing but mappings, lists and scalars can come out.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,11 @@ __all__ = ["SCALARS", "Document", "KeyPath", "parse_value", "read_document", "re
 
 KeyPath = tuple[str | int, ...]
 
-MAX_BYTES = 1_000_000
-MAX_NODES = 20_000  # a few anchors can ask for billions of nodes ("billion laughs")
+MAX_BYTES = 300_000  # PyYAML reads some 400 kB a second
+# Keys and values, of which PyYAML reads 20,000 a second; a few anchors can ask for billions ("billion laughs").
+MAX_NODES = 12_000
 MAX_DEPTH = 40
+MERGE = "tag:yaml.org,2002:merge"
 
 SCALARS = {  # kind → pattern, and the characters it can begin with
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -61,7 +64,10 @@ def read_document(path: Path, name: str | None = None) -> Document:
     """
     name = name or str(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # one waits for a writer, one never ends
+            raise SpecError(f"cannot read {name}: it is a pipe or a device, not a file")
+        if status.st_size > MAX_BYTES:
             raise SpecError(f"{name} is larger than a spec can be ({MAX_BYTES // 1000} kB)")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -69,6 +75,8 @@ def read_document(path: Path, name: str | None = None) -> Document:
         raise SpecError(f"cannot read {name}: {error.strerror}{images}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{name} is not UTF-8 text (byte {error.start})") from error
+    except ValueError as error:  # a null character, which no file has in its name
+        raise SpecError(f"cannot read {shown(name)[1:-1]}: {error}") from error
     return read_text(text, source=name)
 
 
@@ -77,14 +85,12 @@ def read_text(text: str, source: str = "spec") -> Document:
     document = Document(source, None)
     problems: list[Problem] = []
     try:
-        node = yaml.compose(text, _Loader)
+        node = _composed(text)
         value = None if node is None else _Builder(document, problems).build(node, ())
     except yaml.MarkedYAMLError as error:
         raise spec_error(source, [_syntax_problem(error)]) from error
     except yaml.YAMLError as error:  # a control character: no mark
         raise spec_error(source, [Problem("", " ".join(str(error).split()))]) from error
-    except RecursionError as error:
-        raise spec_error(source, [Problem("", f"nested more than {MAX_DEPTH} deep")]) from error
     if problems:
         raise spec_error(source, problems)
     return Document(source, value, document.keys, document.values)
@@ -96,9 +102,41 @@ def parse_value(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's parser with the resolvers of YAML 1.2 instead of 1.1."""
+    """PyYAML's parser with the resolvers of YAML 1.2 instead of 1.1, that stops where there is too much."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.count = 0
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.count += 1
+        _refuse_too_much(self.count, self.depth, self.get_mark())
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _composed(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    except (ValueError, OverflowError) as error:  # what PyYAML lets through of int() and chr()
+        what = "an escape, or the version of %YAML, is a number beyond what there is"
+        raise yaml.MarkedYAMLError(context="while scanning", problem=what, problem_mark=loader.get_mark()) from error
+    finally:
+        loader.dispose()
+
+
+def _refuse_too_much(count: int, depth: int, mark: yaml.Mark) -> None:
+    """Raise where there are more values, or more of them inside each other, than a spec can have."""
+    if count > MAX_NODES:
+        raise yaml.MarkedYAMLError(problem="too many values", problem_mark=mark)
+    if depth > MAX_DEPTH:
+        raise yaml.MarkedYAMLError(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
 
 
 for _name, (_pattern, _first) in SCALARS.items():
@@ -107,7 +145,7 @@ for _name, (_pattern, _first) in SCALARS.items():
             (f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"))
         )
 _Loader.yaml_implicit_resolvers.setdefault("", []).append(("tag:yaml.org,2002:null", re.compile(r"^$")))
-_Loader.yaml_implicit_resolvers.setdefault("<", []).append(("tag:yaml.org,2002:merge", re.compile(r"^<<$")))
+_Loader.yaml_implicit_resolvers.setdefault("<", []).append((MERGE, re.compile(r"^<<$")))
 
 
 class _Builder:
@@ -120,17 +158,19 @@ class _Builder:
         self.open: list[yaml.Node] = []
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.count += 1
-        if self.count > MAX_NODES or len(self.open) > MAX_DEPTH:
-            what = f"nested more than {MAX_DEPTH} deep" if len(self.open) > MAX_DEPTH else "too many values"
-            raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
         if any(node is parent for parent in self.open):
             raise yaml.MarkedYAMLError(problem="an alias that contains itself", problem_mark=node.start_mark)
         self.document.values[path] = _mark(node)
-        if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node, path)
+        return self.value(node, path)
+
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        """Return a node's value; an alias stands for all that it names, and that is counted again."""
+        self.count += 1
+        _refuse_too_much(self.count, len(self.open), node.start_mark)
         self.open.append(node)
         try:
+            if isinstance(node, yaml.ScalarNode):
+                return self.scalar(node, path)
             if isinstance(node, yaml.SequenceNode):
                 return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
             assert isinstance(node, yaml.MappingNode)
@@ -139,17 +179,17 @@ class _Builder:
             self.open.pop()
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        result: dict[str, Any] = {}
         merged: dict[str, Any] = {}
+        for source in reversed([*self.merge_sources(node)]):  # what stands first wins, and what is written here
+            merged.update(self.value(source, path))
+        result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                for source in self.merge_sources(value_node):
-                    merged = {**self.mapping(source, path), **merged}
+            if key_node.tag == MERGE:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problem(key_node, path, "a key is a plain word, not a list or mapping")
                 continue
-            key = str(key_node.value)
+            key = self.text(key_node, path)
             if key in result:
                 self.problem(key_node, (*path, key), "the key stands twice")
                 continue
@@ -157,14 +197,23 @@ class _Builder:
             result[key] = self.build(value_node, (*path, key))
         return {**merged, **result}
 
-    def merge_sources(self, node: yaml.Node) -> Iterator[yaml.MappingNode]:
-        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if any(source is parent for parent in self.open) or not isinstance(source, yaml.MappingNode):
-                raise yaml.MarkedYAMLError(problem="<< takes another mapping", problem_mark=node.start_mark)
-            yield source
+    def merge_sources(self, node: yaml.MappingNode) -> Iterator[yaml.MappingNode]:
+        for given in (value for key, value in node.value if key.tag == MERGE):
+            for source in given.value if isinstance(given, yaml.SequenceNode) else [given]:
+                if any(source is parent for parent in self.open) or not isinstance(source, yaml.MappingNode):
+                    raise yaml.MarkedYAMLError(problem="<< takes another mapping", problem_mark=given.start_mark)
+                yield source
+
+    def text(self, node: yaml.ScalarNode, path: KeyPath) -> str:
+        text = str(node.value)
+        try:
+            text.encode("utf-8", "surrogateescape")  # those that stand for a byte are of file names
+        except UnicodeEncodeError:
+            self.problem(node, path, "half of a character (\\ud800 to \\udfff) is no text")
+        return text
 
     def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:  # noqa: PLR0911 - one for each kind
-        text = str(node.value)
+        text = self.text(node, path)
         match node.tag.removeprefix("tag:yaml.org,2002:"):
             case "str":
                 return text
@@ -172,6 +221,8 @@ class _Builder:
                 return None
             case "bool":
                 return text.lower() == "true"
+            case "int" | "float" as kind if not re.fullmatch(SCALARS[kind][0], text):  # its tag says so
+                return self.problem(node, path, f"got {shown(text)}, which is no number, with the tag !!{kind}")
             case "int" if len(text) <= 100:
                 return int(text)
             case "int":

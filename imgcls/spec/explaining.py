@@ -18,6 +18,8 @@ from imgcls.spec.spec import Spec
 
 __all__ = ["Places", "explain"]
 
+_EXPLAINED = 200  # problems; the nearest name is looked for among some sixty, and nobody reads that of thousands
+
 
 class Places:
     """Where each key stands: in the file, or in an override.
@@ -32,6 +34,7 @@ class Places:
         self.document = document
         self.value = value
         self.overrides = [key_path(key) for key in overrides]
+        self.comparable = [_comparable(each) for each in self.overrides]
 
     def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> Problem:
         """Return the problem of the key at ``path``, with its place."""
@@ -43,8 +46,7 @@ class Places:
     def is_overridden(self, path: KeyPath) -> bool:
         """Whether an override set this key, something in it, or what it is in."""
         own = _comparable(path)
-        given = [_comparable(each) for each in self.overrides]
-        return bool(own) and any(own[: len(each)] == each or each[: len(own)] == own for each in given)
+        return bool(own) and any(own[: len(each)] == each or each[: len(own)] == own for each in self.comparable)
 
     def is_given(self, path: KeyPath) -> bool:
         """Whether the key was set at all."""
@@ -83,11 +85,10 @@ class Places:
 
     def origins(self) -> dict[str, str]:
         """Return dotted key → ``line:column``, in another file with its name, or ``-s`` for every key that was set."""
-        given = [_comparable(each) for each in self.overrides]
         kept = {
             path: mark
             for path, mark in self.document.keys.items()
-            if not any(_comparable(path)[: len(each)] == each for each in given)
+            if not any(_comparable(path)[: len(each)] == each for each in self.comparable)
         }
         origins = {".".join(map(str, path)): str(mark) for path, mark in kept.items()}
         return origins | {".".join(map(str, path)): "-s" for path in self.overrides}
@@ -104,7 +105,10 @@ def _part(part: str | int) -> str:
 
 def explain(error: ValidationError, places: Places, record: type[BaseModel] = Spec) -> list[Problem]:
     """Return a problem for each thing that pydantic found wrong with what should be such a record."""
-    return [_problem(item, places, record) for item in error.errors()]
+    found = error.errors(include_url=False)
+    first = [_problem(item, places, record) for item in found[:_EXPLAINED]]
+    rest = [places.written(each["loc"], is_missing=False) for each in found[_EXPLAINED:]]
+    return first + [places.problem(path, "is not accepted either") for path in rest]
 
 
 def _problem(item: ErrorDetails, places: Places, record: type[BaseModel]) -> Problem:
@@ -149,6 +153,8 @@ def _advice(kind: str, context: Mapping[str, Any], value: Any) -> str:
         return hint or f"; accepted are {', '.join(names)}"
     if kind == "too_short":
         return f"; a list of at least {context['min_length']} items is accepted"
+    if kind == "too_long":
+        return f"; at most {context['max_length']:,} items are accepted"
     return f"; {_ACCEPTED[kind]} is accepted" if kind in _ACCEPTED else "; that is not accepted"
 
 

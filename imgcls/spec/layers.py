@@ -30,6 +30,8 @@ from imgcls.spec.fields import (
 
 __all__ = ["LAYERS", "Activation", "Layer", "LayerList"]
 
+_MOST_LAYERS = 1_000  # one after the other; a block of them counts as one
+
 Activation = Literal[
     "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "linear",
     "log_sigmoid", "mish", "none", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign",
@@ -392,6 +394,6 @@ else:
         BeforeValidator(_expand_layer),
         _LayerForm(),
     ]
-    LayerList = Annotated[tuple[_AnyLayer, ...], Field(strict=False)]
+    LayerList = Annotated[tuple[_AnyLayer, ...], Field(strict=False, max_length=_MOST_LAYERS)]
 
 Residual.model_rebuild()

@@ -10,6 +10,9 @@ from imgcls.wording import counted
 
 __all__ = ["Mark", "Problem", "spec_error"]
 
+_MAX_LISTED = 50  # problems; a file that is no spec at all must not fill the terminal
+_MAX_KEY, _MAX_MESSAGE = 120, 2_000  # characters; of keys and file names that somebody wrote as long as they like
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -35,16 +38,26 @@ class Problem:
 
 
 def spec_error(source: str, problems: Sequence[Problem]) -> SpecError:
-    """Return one error that lists all problems in the order of the file, then those of the files it extends."""
+    """Return one error that lists all problems in the order of the file, then those of the files it extends.
+
+    Of very many the message has the first; all are in ``SpecError.problems``.
+    """
     ordered = sorted(problems, key=_order)
-    places = [str(problem.mark) if problem.mark else problem.origin for problem in ordered]
-    wide = max(map(len, places))
-    keys = max(len(problem.key) for problem in ordered)
-    lines = [
-        f"  {place:<{wide}}  {problem.key:<{keys}}  {problem.message}".rstrip()
-        for place, problem in zip(places, ordered, strict=True)
+    listed = [
+        (_cut(str(each.mark or each.origin), _MAX_KEY), _cut(each.key, _MAX_KEY), _cut(each.message, _MAX_MESSAGE))
+        for each in ordered[:_MAX_LISTED]
     ]
-    return SpecError("\n".join([f"{source} has {counted(len(ordered), 'problem')}", *lines]), ordered)
+    wide, keys = (max(len(row[column]) for row in listed) for column in (0, 1))
+    lines = [f"  {place:<{wide}}  {key:<{keys}}  {message}".rstrip() for place, key, message in listed]
+    more = [f"  and {len(ordered) - _MAX_LISTED:,} more"] if len(ordered) > _MAX_LISTED else []
+    return SpecError("\n".join([f"{source} has {counted(len(ordered), 'problem')}", *lines, *more]), ordered)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return text as it can stand in a line, cut in its middle; also a space that is none is shown as what it is."""
+    text = text if len(text) <= 2 * limit else text[:limit] + text[-limit:]
+    text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return text if len(text) <= limit else f"{text[: limit // 2 - 1]}..{text[-(limit // 2 - 1) :]}"
 
 
 def _order(problem: Problem) -> tuple[str, int, int]:

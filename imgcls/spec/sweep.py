@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,7 +14,7 @@ from imgcls.randomness import generator
 from imgcls.spec.fields import Count, Flag, Label, Natural, Record, accepts, fault, mapping, shorthand
 from imgcls.spec.spec import Name
 
-__all__ = ["COLUMNS", "FACTS", "OBJECTIVES", "PLACE", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec"]
+__all__ = ["COLUMNS", "FACTS", "OBJECTIVES", "PLACE", "WATCHED", "ParameterSpec", "PruneSpec", "SweepSpec", "many"]
 
 Objective = Literal[
     "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_weighted_f1", "val_cohen_kappa", "val_mcc",
@@ -35,6 +36,8 @@ COLUMNS = (*PLACE, "sd", *FACTS)
 
 _OWN = ("seed", "name", "notes", "tracking", "repeats", "folds", "reported", "evaluate_on", "data.merge_validation")
 _MOST_POINTS = 100_000
+_MOST_PARAMETERS = 500
+_MOST_SHOWN = 10**15
 
 Number = Annotated[int | float, accepts("a number")]
 
@@ -87,10 +90,26 @@ class ParameterSpec(Record):
             return self.values
         assert self.low is not None
         assert self.high is not None
-        step = self.step or (1 if self.is_whole else None)
-        if step is None or (count := math.floor((self.high - self.low) / step + 1e-9) + 1) > _MOST_POINTS:
+        step = self._grid_step
+        if self.count is None or step is None:
             return None
-        return tuple(round(self.low + number * step, 12) for number in range(count))
+        return tuple(round(self.low + number * step, 12) for number in range(self.count))
+
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None where they are too many to list."""
+        if self.values is not None:
+            return len(self.values)
+        assert self.low is not None
+        assert self.high is not None
+        if self._grid_step is None:
+            return None
+        steps = (self.high - self.low) / self._grid_step  # may be infinite
+        return math.floor(steps + 1e-9) + 1 if steps < _MOST_POINTS else None
+
+    @property
+    def _grid_step(self) -> float | None:
+        return self.step or (1 if self.is_whole else None)
 
     @property
     def examples(self) -> tuple[Any, ...]:
@@ -99,7 +118,13 @@ class ParameterSpec(Record):
 
 
 def _has_twins(values: tuple[Any, ...]) -> bool:
-    return any(type(one) is type(other) and one == other for one, other in itertools.combinations(values, 2))
+    """Tell whether two values would be written alike; 1, 1.0 and true are not."""
+    return len({json.dumps(value, sort_keys=True, default=repr) for value in values}) < len(values)
+
+
+def many(count: int) -> str:
+    """Return ``"144"`` or ``"10,000"``; of a number too long to read, that it is."""
+    return f"{count:,}" if count <= _MOST_SHOWN else "more than 10^15"
 
 
 def _expand_parameter(value: Any) -> Any:
@@ -140,7 +165,7 @@ class SweepSpec(Record):
             ],
         ],
         mapping("a mapping of keys to their values"),
-        Field(min_length=1),
+        Field(min_length=1, max_length=_MOST_PARAMETERS),
     ]
     """What varies: a dotted key of the base, or a name with `keys` → a list of values, or a range."""
     method: Literal["grid", "random", "qmc", "tpe", "nsga2"] = "grid"
@@ -188,11 +213,13 @@ class SweepSpec(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.method == "grid" and (endless := [n for n, p in self.parameters.items() if p.choices is None]):
+        if self.method == "grid" and (endless := [n for n, p in self.parameters.items() if p.count is None]):
             message = f"a grid needs values, or a step; {endless[0]} has a range"
             raise fault(message, f"parameters.{endless[0]}", "method")
         if self.method == "grid" and self.size is not None and self.size > _MOST_POINTS:
-            raise fault(f"a grid of {self.size:,} points; at most {_MOST_POINTS:,} are tried", "parameters")
+            raise fault(f"a grid of {many(self.size)} points; at most {_MOST_POINTS:,} are tried", "parameters")
+        if self.method == "random" and self.size is not None and self.trial_count > _MOST_POINTS:
+            raise fault(f"at most {_MOST_POINTS:,} points are tried", "trials")
         self._check_names()
         if len(set(self.objective)) < len(self.objective):
             raise fault("objective has a figure twice", "objective")
@@ -225,7 +252,7 @@ class SweepSpec(Record):
     @property
     def size(self) -> int | None:
         """How many points there are; None where they cannot be counted."""
-        counts = [None if each.choices is None else len(each.choices) for each in self.parameters.values()]
+        counts = [each.count for each in self.parameters.values()]
         return None if None in counts else math.prod(filter(None, counts))
 
     @property
@@ -246,9 +273,21 @@ class SweepSpec(Record):
         if self.method == "grid":
             yield from itertools.islice(self.points(), self.trial_count)
         elif self.method == "random" and self.size is not None:
+            yield from self._picked(self.size)
+
+    def _picked(self, size: int) -> Iterator[dict[str, Any]]:
+        rng = generator(self.seed, "points")
+        if size <= _MOST_POINTS:
             points = list(self.points())
-            order = generator(self.seed, "points").permutation(len(points))
-            yield from (points[place] for place in order[: self.trial_count])
+            yield from (points[place] for place in rng.permutation(size)[: self.trial_count])
+            return
+        choices = {name: each.choices or () for name, each in self.parameters.items()}
+        seen: set[tuple[int, ...]] = set()
+        while len(seen) < self.trial_count:  # of so many points two are hardly ever the same
+            places = tuple(int(rng.integers(len(values))) for values in choices.values())
+            if places not in seen:
+                seen.add(places)
+                yield {name: values[place] for (name, values), place in zip(choices.items(), places, strict=True)}
 
     def overrides(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a point sets in the base: dotted key → value."""

@@ -20,13 +20,15 @@ from imgcls.spec.loading import NO_FILE, LoadedSpec, legal_name, load_document, 
 from imgcls.spec.optimization import Plateau
 from imgcls.spec.problems import Mark, Problem, spec_error
 from imgcls.spec.spec import Spec
-from imgcls.spec.sweep import SweepSpec
+from imgcls.spec.sweep import SweepSpec, many
 from imgcls.spec.writing import write_yaml
 from imgcls.wording import counted
 
 __all__ = ["LoadedSweep", "describe_sweep", "is_sweep", "load_sweep", "sweep_name"]
 
 _CHECKED_POINTS = 500  # a spec is checked in milliseconds; of a larger grid each value is tried, not each combination
+_CHECKED_VALUES = 100_000  # of all specs that are checked: a second
+_MANY_PROBLEMS = 50
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def describe_sweep(loaded: LoadedSweep) -> str:
     """Return a sweep in one line: ``144 trials of 144 points (grid), up to 5 epochs each, by val_accuracy``."""
     sweep = loaded.sweep
     epochs = counted(sum(phase.epochs for phase in loaded.base.spec.phases), "epoch")
-    points = f" of {sweep.size:,} points" if sweep.size is not None else ""
+    points = f" of {many(sweep.size)} points" if sweep.size is not None else ""
     repeats = f", {counted(sweep.repeats, 'repeat')} each" if sweep.repeats > 1 else ""
     trials = counted(sweep.trial_count, "trial")
     return f"{trials}{points} ({sweep.method}), up to {epochs} each{repeats}, by {', '.join(sweep.objective)}"
@@ -149,8 +151,8 @@ def _load_base(
             return load_document(_part(document, "base"), folder, overrides), []
         if not isinstance(given, str):
             return None, []  # the sweep's own check tells
-        path = folder / Path(given).expanduser()
-        if path.is_file():
+        path = folder / os.path.expanduser(given)  # noqa: PTH111 - Path's raises for an unknown user
+        if os.path.isfile(path):  # noqa: PTH113 - Path's raises where a name is too long
             return load_spec(Path(os.path.relpath(path)), overrides), []
         return None, [Problem("base", f"there is no file {path}", document.values.get(("base",)))]
     except SpecError as error:
@@ -181,7 +183,10 @@ def _wrong_points(sweep: SweepSpec, base: LoadedSpec, places: Places) -> list[Pr
     """Return a problem for each thing that is wrong with the base when values are set in it."""
     found: dict[tuple[str, str], Problem] = {}
     own = {"repeats": sweep.repeats} | _held_out(base)
-    for point in _points_to_check(sweep):
+    weight = 20 + len(base.document.values) + 10 * len(sweep.parameters)
+    for point in itertools.islice(_points_to_check(sweep), max(1, _CHECKED_VALUES // weight)):
+        if len(found) > _MANY_PROBLEMS:
+            break
         try:
             spec = base.changed(sweep.overrides(point) | own).spec
             if sweep.final and not _can_be_final(spec):

@@ -1,9 +1,12 @@
 """Each broken spec is refused with a message that says where, what was got and what is accepted."""
 
+import os
+
 import pytest
 
 from imgcls.errors import SpecError
 from imgcls.spec import load_spec
+from imgcls.spec.document import read_text
 
 BROKEN = {
     "an unknown key": ("data: digits\nepoch: 3", "2:1", "unknown key; did you mean epochs?"),
@@ -146,6 +149,17 @@ BROKEN = {
     "a tab as indentation": ("data:\n\tsource: digits", "2:1", "not YAML"),
     "a list": ("- data: digits", "", "a spec is a mapping"),
     "nothing": ("", "", "is empty; a spec is a mapping"),
+    "an escape beyond Unicode": ('data: "\\UFFFFFFFF"', "1:10", "a number beyond what there is"),
+    "half of a character": ('data: "\\ud800"', "1:7", "is no text"),
+    "a tag that makes a number of a word": ("data: digits\nlr: !!float x", "2:5", "got 'x', which is no number"),
+    "a space that is none": ("data: digits\n\xa0epochs: 1", "2:1", "\\xa0epochs  unknown key; did you mean epochs?"),
+    "a YAML version of 5,000 digits": ("%YAML 1." + "1" * 5000 + "\n---\ndata: digits", "1:9", "a number beyond"),
+    "a mapping that merges itself": ("data: &a {<<: *a}", "1:7", "<< takes another mapping"),
+    "a thousand layers too many": (
+        f"data: digits\narchitecture: [{'flatten, ' * 2000}]",
+        "2:15",
+        "at most 1,000 items",
+    ),
     "a control character": ("data: \x00", "", "special characters are not allowed"),
 }
 
@@ -184,6 +198,58 @@ def test_a_billion_laughs_are_cut_short(tmp_path):
 
     with pytest.raises(SpecError, match="too many values"):
         load_spec(path)
+
+
+@pytest.mark.parametrize("text", ["notes: [" + "a," * 30_000 + "]", "notes: " + "{a: " * 100, "notes: " + "[" * 5000])
+def test_what_is_too_much_is_refused_before_all_of_it_is_read(text):
+    with pytest.raises(SpecError, match=r"too many values|nested more than 40 deep") as raised:
+        read_text(text)
+    assert ":" in str(raised.value).splitlines()[1].split()[0]
+
+
+def test_merges_that_grow_are_cut_short(tmp_path):
+    levels = ["a0: &a0 {}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(levels))
+
+    with pytest.raises(SpecError, match="too many values"):
+        load_spec(path)
+
+
+def test_of_merged_mappings_the_first_wins_and_what_is_written_beside_them_before_all():
+    text = "a: &a {x: 1, y: 1, z: 1}\nb: &b {x: 2, y: 2}\nc: {x: 3, <<: [*b, *a]}"
+    document = read_text(text)
+    assert document.value["c"] == {"x": 3, "y": 2, "z": 1}
+    assert str(document.keys["c", "x"]) == "3:5"
+
+
+def test_of_thousands_of_problems_the_first_are_listed(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: digits\n" + "".join(f"epoch{number}: 1\n" for number in range(3000)))
+
+    with pytest.raises(SpecError, match="has 3,000 problems") as raised:
+        load_spec(path)
+
+    assert len(raised.value.problems) == 3000
+    assert str(raised.value).endswith("and 2,950 more")
+    assert len(str(raised.value)) < 10_000
+
+
+@pytest.mark.parametrize("key", ["\x1b[2J", "a\nb", "k" * 5000])
+def test_a_key_neither_moves_the_cursor_nor_fills_the_line(key):
+    with pytest.raises(SpecError) as raised:
+        load_spec({"data": "digits", key: 1})
+    (_, line) = str(raised.value).splitlines()
+    assert line.isprintable()
+    assert len(line) < 600
+
+
+def test_a_pipe_is_no_spec(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "spec.yaml").write_text("extends: pipe")
+    for name in ("pipe", "spec.yaml"):
+        with pytest.raises(SpecError, match="a pipe or a device, not a file"):
+            load_spec(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,42 @@ def test_chance_picks_of_a_finite_space_are_never_the_same_twice():
     assert points == again
 
 
+def test_chance_picks_of_a_space_too_large_to_list_are_never_the_same_twice():
+    parameters = {f"architecture.{place}.conv": {"low": 1, "high": 99_999} for place in (0, 1, 2)}
+    base = {"data": "digits", "architecture": [{"conv": 4}] * 3 + ["flatten"]}
+    sweep = load(base=base, parameters=parameters, method="random", trials=30).sweep
+    points = [tuple(point.values()) for point in sweep.planned()]
+    assert sweep.size == 99_999**3
+    assert len(set(points)) == 30
+    assert points == [tuple(point.values()) for point in sweep.planned()]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ({"parameters": {"lr": {"low": 0, "high": 1e308, "step": 1e-10}}}, "a grid needs values, or a step"),
+        ({"parameters": {f"p{n}": {"low": 1, "high": 9999} for n in range(400)}}, r"a grid of more than 10\^15 points"),
+        ({"method": "random", "trials": 10**50, "parameters": {"batch": {"low": 1, "high": 9}}}, None),
+        (
+            {"method": "random", "trials": 10**50, "parameters": {f"p{n}": {"low": 1, "high": 999} for n in range(3)}},
+            "at most 100,000 points are tried",
+        ),
+        ({"parameters": {f"p{n}": [1, 2] for n in range(600)}}, "at most 500 items"),
+        ({"base": "x" * 300}, "there is no file"),
+        ({"base": "~nobody/x.yaml"}, "there is no file"),
+        ({"base": "a\0b"}, "there is no file"),
+        ({"parameters": {"batch": [1, 1.0, 1]}}, "has a value twice"),
+        ({"parameters": {"resolution": [[8, 9], [9, 8], [8, 9]]}}, "has a value twice"),
+    ],
+)
+def test_what_is_beyond_measure_is_refused_and_no_crash(sweep, message):
+    if message is None:
+        assert load(**sweep).sweep.trial_count == 9
+        return
+    with pytest.raises(SpecError, match=message):
+        load(**sweep)
+
+
 def test_one_parameter_can_set_several_keys():
     parameters = {"width": {"keys": ["architecture.0.conv.filters", "architecture.2.dense.units"], "values": [4, 8]}}
     loaded = load(parameters=parameters)
