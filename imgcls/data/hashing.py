@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.data.images import MAX_FILE_BYTES
 from imgcls.data.listing import Files, Listing
+from imgcls.wording import size
 
 __all__ = ["cores", "fingerprint"]
 
@@ -43,6 +46,8 @@ def fingerprint(listing: Listing) -> tuple[NDArray[np.uint8], dict[int, str]]:
 def _digest(listing: Listing, row: int) -> bytes:
     if isinstance(listing.images, Files):
         with open(listing.images.paths[row], "rb", buffering=0) as file:  # noqa: PTH123 - a Path a file costs a quarter
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {size(MAX_FILE_BYTES)}")
             return hashlib.file_digest(file, "sha256").digest()
     pixels = listing.images.row(row)
     return hashlib.sha256(f"{pixels.shape} {pixels.dtype} ".encode() + pixels.tobytes()).digest()

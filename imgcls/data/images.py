@@ -10,30 +10,49 @@ One rule for each kind of image:
 - 16-bit grey is divided by 257 and rounded, so that 65535 is 255; 16-bit colour keeps its upper eight bits.
 - 32-bit integers and floats have no range that 0..255 could stand for: they are refused.
 - Of several frames or pages the first is taken.
+- Of a very large picture the mean of squares of pixels is taken, which are small beside those of the wanted size.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 __all__ = ["DECODING_VERSION", "Decoded", "Geometry", "UnreadableImageError", "decode", "fit_array", "picture"]
 
-DECODING_VERSION = 1  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
+DECODING_VERSION = 2  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
 
 # Nothing else is tried: Pillow's other readers are rarely tested, and the one for EPS starts a program.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 178_956_970  # twice Pillow's default, where it raises; a phone's 108-megapixel photo is still read
+MAX_WEBP_PIXELS = 50_000_000  # libwebp holds four copies of 4 bytes a pixel: 34 bytes can ask for 3 GB
+MAX_PROGRESSIVE_CMYK_PIXELS = 100_000_000  # libjpeg holds 8 bytes a pixel
+MAX_FILE_BYTES = 1_000_000_000  # 179 million pixels of 16-bit colour, as many as are decoded
 ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 ON_ITS_SIDE = (5, 6, 7, 8)  # orientations whose width is the picture's height
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than twice the wanted size, so that resampling still antialiases
+LARGE = 10_000_000  # pixels: some 40 MB; of larger pictures one at a time is decoded, and what follows is done in bands
+BAND = 2_000_000  # pixels
+BAND_MARGIN = 4  # times as large as a JPEG's draft: the squares at the edge, which count as whole, are then a sliver
 
+_large_one = threading.Lock()
 
 _Made = TypeVar("_Made")
 
@@ -114,11 +133,13 @@ def _read(data: bytes, finish: Callable[[Image.Image], _Made], *, side: int = 0)
             width, height = image.size
             if side:
                 image.draft(None, (side, side))  # None keeps the mode
-            image.load()
-            orientation = _orientation(image)
-            upright = image if orientation == 1 else ImageOps.exif_transpose(image)
-            size = (width, height) if orientation in ON_ITS_SIDE else (height, width)
-            return finish(_opaque(upright)), several, size
+            with _room_for(image):
+                image.load()
+                orientation = _orientation(image)
+                plain = _opaque(image, is_png=image.format == "PNG") if not side else _reduced(image, side)
+                upright = plain.transpose(TURNS[orientation]) if orientation in TURNS else plain
+                size = (width, height) if orientation in ON_ITS_SIDE else (height, width)
+                return finish(upright), several, size
     except (UnreadableImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -136,8 +157,45 @@ def fit_array(pixels: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8
 
 
 def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
+    most = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
+    if image.mode == "CMYK" and image.info.get("progressive"):
+        most = MAX_PROGRESSIVE_CMYK_PIXELS
+    if image.width * image.height > most:
         raise UnreadableImageError(f"{image.width} x {image.height} pixels are too many")
+
+
+@contextmanager
+def _room_for(image: Image.Image) -> Iterator[None]:
+    """Let one large picture at a time be in memory; a progressive JPEG is there in full before it is made smaller."""
+    if image.width * image.height <= LARGE and not image.info.get("progressive"):
+        yield
+        return
+    with _large_one:
+        try:
+            yield
+        finally:
+            image.close()  # an error on its way up would hold its memory after the next one began
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """Return a picture as ``_opaque`` does; a large one smaller by a whole number, its sides well above ``side``.
+
+    It is done in bands, so that no second copy of the large picture is ever in memory.
+    """
+    is_png = image.format == "PNG"
+    if image.width * image.height <= LARGE:
+        return _opaque(image, is_png=is_png)
+    factor = max(1, min(image.size) // (BAND_MARGIN * side))
+    height = factor * max(1, BAND // (image.width * factor))
+    small: Image.Image | None = None
+    for top in range(0, image.height, height):
+        band = image.crop((0, top, image.width, min(top + height, image.height)))
+        part = _opaque(band, is_png=is_png).reduce(factor)
+        if small is None:
+            small = Image.new(part.mode, (part.width, -(-image.height // factor)))
+        small.paste(part, (0, top // factor))
+    assert small is not None
+    return small
 
 
 def _orientation(image: Image.Image) -> int:
@@ -148,9 +206,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image, *, is_png: bool) -> Image.Image:
     """Return the image as 8-bit ``L`` or ``RGB`` without alpha."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and is_png):
         return _from_16_bit(image)
     if image.mode in ("I", "F"):
         kind = "integers" if image.mode == "I" else "floating-point numbers"

@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from imgcls.data.folder import list_images
-from imgcls.data.images import UnreadableImageError
+from imgcls.data.images import MAX_FILE_BYTES, UnreadableImageError
 from imgcls.findings import Finding
 from imgcls.inference.fetching import FetchError, fetch
 from imgcls.wording import display, size
 
 __all__ = ["Failure", "Source", "Sources", "find_sources", "read"]
 
-MAX_FILE_BYTES = 1_000_000_000  # 179 million pixels of 16-bit colour, as many as are decoded
 MAX_FETCHED_BYTES = 100_000_000
 FETCH_TIMEOUT_S = 30.0
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgcls.data import images
 from imgcls.data.images import Geometry, UnreadableImageError, decode, fit_array
+from imgcls.errors import DataError
 
 RGB = Geometry((4, 6), "rgb", "stretch")
 GREY = Geometry((4, 6), "grayscale", "stretch")
@@ -247,3 +249,46 @@ def test_arrays_follow_the_same_rules_as_files() -> None:
     assert (fit_array(array, RGB) == pixels(Image.fromarray(array))).all()
     assert (fit_array(array, Geometry((9, 11), "rgb", "stretch")) == array).all()
     assert fit_array(array[:, :, :1], RGB).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "1", "I;16", "CMYK"])
+def test_a_large_picture_is_made_smaller_in_bands_and_looks_the_same(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ramp = Image.linear_gradient("L").resize((150, 210))
+    image = ramp.convert("RGB").convert(mode) if mode != "I;16" else Image.fromarray(np.asarray(ramp) * np.uint16(257))
+    data = encode(image, "tiff" if mode == "CMYK" else "png")
+    whole = decode(data, RGB)
+    monkeypatch.setattr(images, "LARGE", 1000)
+    monkeypatch.setattr(images, "BAND", 1000)
+    in_bands = decode(data, RGB)
+    assert in_bands.size == whole.size == (210, 150)
+    assert np.abs(in_bands.pixels.astype(int) - whole.pixels.astype(int)).max() <= 3
+
+
+def test_a_large_picture_on_its_side_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "LARGE", 1000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (120, 80))
+    image.paste((255, 255, 255), (0, 0, 120, 40))  # white above; turned clockwise it is on the right
+    got = decode(encode(image, exif=exif), RGB)
+    assert got.size == (120, 80)
+    assert got.pixels[:, -1].min() == 255
+    assert got.pixels[:, 0].max() == 0
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_34_bytes_of_webp_that_ask_for_gigabytes_are_refused() -> None:
+    side = 13_300 - 1
+    body = b"\x2f" + struct.pack("<I", side | side << 14) + bytes(9)
+    with pytest.raises(UnreadableImageError, match="13300 x 13300 pixels are too many"):
+        decode(b"RIFF" + struct.pack("<I4s4sI", 12 + len(body), b"WEBP", b"VP8L", len(body) - 1) + body, RGB)
+
+
+def test_a_file_too_large_to_be_read_is_named(load: Any, folder: Any) -> None:
+    root = folder(a=2, b=2)
+    with (root / "a" / "huge.jpg").open("wb") as file:
+        file.truncate(100_000_000_000)  # no block of it is on the disk
+    with pytest.raises(DataError, match=r"a/huge.jpg: larger than 1.0 GB"):
+        load(source="folder", path=str(root))
