@@ -64,7 +64,8 @@ def warn(text: str) -> None:
 
 
 def emit(text: str) -> None:
-    """Write a result for machines to stdout, exactly as it is."""
+    """Write a result for machines to stdout, exactly as it is; a terminal gets it without what it would obey."""
+    text = safe(text) if sys.stdout.isatty() else text
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 

@@ -185,8 +185,10 @@ def _wrong_points(sweep: SweepSpec, base: LoadedSpec, places: Places) -> list[Pr
     own = {"repeats": sweep.repeats} | _held_out(base)
     weight = 20 + len(base.document.values) + 10 * len(sweep.parameters)
     for point in itertools.islice(_points_to_check(sweep), max(1, _CHECKED_VALUES // weight)):
-        if len(found) > _MANY_PROBLEMS:
-            break
+        if len(found) > _MANY_PROBLEMS or (point is None and found):
+            break  # a value that is wrong by itself is wrong in each combination
+        if point is None:
+            continue
         try:
             spec = base.changed(sweep.overrides(point) | own).spec
             if sweep.final and not _can_be_final(spec):
@@ -199,13 +201,15 @@ def _wrong_points(sweep: SweepSpec, base: LoadedSpec, places: Places) -> list[Pr
     return list(found.values())
 
 
-def _points_to_check(sweep: SweepSpec) -> Iterator[dict[str, Any]]:
+def _points_to_check(sweep: SweepSpec) -> Iterator[dict[str, Any] | None]:
+    """Give a small space's points; of a larger one each value by itself, then None, then combinations."""
     if sweep.size is not None and sweep.size <= _CHECKED_POINTS:
         yield from sweep.points()
         return
     first = {name: parameter.examples[0] for name, parameter in sweep.parameters.items()}
     for name, parameter in sweep.parameters.items():
         yield from ({**first, name: value} for value in parameter.examples)
+    yield None
     yield from itertools.islice(_mixed(sweep), _CHECKED_POINTS)
 
 

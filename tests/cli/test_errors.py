@@ -12,6 +12,7 @@ import typer
 from imgcls.errors import DataError, DegenerateError, ImgclsError, RunError, SpecError
 from imgcls_cli import app as app_module
 from imgcls_cli.app import main
+from imgcls_cli.console import emit
 
 
 @pytest.fixture
@@ -118,6 +119,13 @@ def test_text_from_data_is_neither_markup_nor_terminal_code(failing):
     assert "class [/cat] and [red]x[/red] and \\x1b[31mred" in result.err
 
 
+@pytest.mark.parametrize(("is_terminal", "printed"), [(True, "a,\\x1b[2J\n"), (False, "a,\x1b[2J\n")])
+def test_csv_reaches_a_terminal_without_codes_and_a_file_as_it_is(is_terminal, printed, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    emit("a,\x1b[2J")
+    assert capsys.readouterr().out == printed
+
+
 def test_a_name_that_the_terminal_cannot_show_is_no_crash(imgcls_process):
     result = imgcls_process("show", "naïve-日本", PYTHONIOENCODING="ascii")
     assert result.code == 3
@@ -155,6 +163,7 @@ class Interrupt:
 
 sys.meta_path.insert(0, Interrupt())
 from imgcls_cli.app import main
+from imgcls_cli.console import emit
 main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
