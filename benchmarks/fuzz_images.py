@@ -42,6 +42,7 @@ from imgcls.spec.data import DataSpec
 
 GEOMETRY = Geometry((16, 16), "rgb", "stretch")
 FOLDER_IMAGES = 500
+BOMBS_EACH = 5_000  # images: as many have each whole bomb once
 LONGEST_S = 15.0
 MOST_GROWTH_BYTES = 1_000_000_000
 BOMB_SIDE = 13_300  # pixels: just below what is refused
@@ -145,8 +146,8 @@ def write_images(
         (folder / name).mkdir(parents=True)
     for number in numbers:
         ending, data = rng.choice(pictures)
-        if number % 1000 < len(bombs):
-            ending, data = bombs[number % 1000]
+        if number % BOMBS_EACH < len(bombs):
+            ending, data = bombs[number % BOMBS_EACH]
         else:
             for _ in range(rng.randint(1, 3)):
                 data = rng.choice(CHANGES)(rng, data, rng.choice(pictures)[1])
