@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from imgcls import backend, runs
 from imgcls.errors import DataError, SpecError
+from imgcls.evaluation.batching import batch_size
 from imgcls.runs import Run
 from imgcls.spec import Spec, load_spec
+from imgcls.wording import size
 
 if TYPE_CHECKING:
     import keras
@@ -50,11 +52,19 @@ def refuse_other_network(run: Run, network: keras.Model, shape: tuple[int, ...],
     """Raise if a saved network cannot be the run's; arguments as of ``load_network``.
 
     Raises:
-        DataError: it takes other images, or tells another number of classes apart.
+        DataError: it takes other images, tells another number of classes apart, or needs more memory than there is.
     """
     taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
     if taken != shape or given != classes:
         raise DataError(
             f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
             f"apart, the run has {shape} and {classes}"
+        )
+    from imgcls.models.checks import largest_tensor_bytes
+
+    free, needed = backend.free_memory(), largest_tensor_bytes(network, batch_size(shape))
+    if free is not None and needed > free:
+        raise DataError(
+            f"{run.path(runs.MODEL)} is refused: one of its layers gives {size(needed)} for a batch of images, and "
+            f"{size(free)} of memory are free"
         )

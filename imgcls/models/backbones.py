@@ -19,6 +19,7 @@ from imgcls.wording import counted, first_line
 __all__ = [
     "HEAD",
     "OWN_NAME",
+    "automatic_name",
     "automatic_prefixes",
     "backbone_features",
     "backbone_layers",
@@ -106,7 +107,7 @@ def stable_names(network: keras.Model) -> dict[str, str]:
 
 def automatic_prefixes(operations: Iterable[Any]) -> set[str]:
     """Return what Keras' own names of such layers begin with: ``conv2d`` of Conv2D, ``re_lu`` of ReLU."""
-    return {_snake_case(type(operation).__name__) for operation in operations}
+    return {automatic_name(type(operation).__name__) for operation in operations}
 
 
 def numbered_from_zero(names: Iterable[str], prefixes: Collection[str]) -> dict[str, str]:
@@ -211,8 +212,8 @@ def _functions() -> dict[str, Callable[..., keras.Model]]:
     return {name.lower(): function for name, function in found.items() if name[0].isupper()}
 
 
-def _snake_case(name: str) -> str:
-    """Split where Keras' ``to_snake_case`` does."""
+def automatic_name(name: str) -> str:
+    """Return what Keras calls a layer of a class: ``conv2d`` of Conv2D; split where its ``to_snake_case`` does."""
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
 
 

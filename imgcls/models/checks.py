@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from imgcls.backend import free_memory
 from imgcls.findings import Finding
 from imgcls.models.backbones import backbone_layers
+from imgcls.models.graph import calls
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
 from imgcls.spec.preprocessing import BACKBONE_MODES, Mode
 from imgcls.wording import counted, size
 
-__all__ = ["check_network", "needed_bytes"]
+__all__ = ["check_network", "largest_tensor_bytes", "needed_bytes"]
 
 # What a picture from black to white comes to (ImageNet's means and deviations, as keras.applications has them).
 _TRAINED_ON: dict[Mode, tuple[float, float]] = {
@@ -93,3 +94,21 @@ def needed_bytes(spec: Spec, network: keras.Model) -> int:
     weights, trainable = (sum(math.prod(each.shape) for each in group) for group in
                           (network.weights, network.trainable_weights))  # fmt: skip
     return 4 * (weights + trainable) + (4 if spec.precision == "float32" else 2) * values * spec.batch
+
+
+def largest_tensor_bytes(network: keras.Model, batch: int) -> int:
+    """Return how large the largest tensor is that a prediction of a batch makes, in half precision at the least.
+
+    Args:
+        network: a functional one; those in it count too.
+    """
+    return 2 * batch * max(math.prod(filter(None, tensor.shape)) for tensor in _tensors(network))
+
+
+def _tensors(network: keras.Model) -> Iterator[keras.KerasTensor]:
+    """Yield what each call in a network gives, and what those of the networks in it give."""
+    for call in calls(network):
+        yield from call.outputs
+        inner = getattr(call.operation, "_functional", call.operation)  # of a Sequential
+        if isinstance(inner, keras.Model):
+            yield from _tensors(inner)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +15,9 @@ from typing import Any
 import h5py
 import keras
 
-from imgcls.backend import load_model
+from imgcls.backend.inspecting import read_archive, tensors_of
 from imgcls.errors import DataError
-from imgcls.models.backbones import stable_names
+from imgcls.models.backbones import automatic_name, stable_names
 from imgcls.runs import MODEL
 from imgcls.wording import first_line
 
@@ -80,49 +82,33 @@ def opened(path: Path) -> Iterator[list[StoredLayer]]:
         raise DataError(f"architecture.weights: {path} is a folder{hint}")
     if not path.is_file():
         raise DataError(f"architecture.weights: there is no file {path}")
-    if zipfile.is_zipfile(path):
-        yield _in_archive(path)
-        return
-    if not h5py.is_hdf5(path):
+    is_archive = zipfile.is_zipfile(path)
+    if not is_archive and not h5py.is_hdf5(path):
         raise DataError(f"{path} is no weights file: {_ACCEPTED}")
+    config, weights = read_archive(path) if is_archive else ({}, b"")  # nothing of which is built
+    source, size_bytes = (io.BytesIO(weights), len(weights)) if is_archive else (path, path.stat().st_size)
     try:
-        with h5py.File(path, "r") as file:
-            yield _in_hdf5(file, path)
+        with h5py.File(source, "r") as file:
+            yield _layers_in(file, config, path, size_bytes)
     except (OSError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _in_archive(path: Path) -> list[StoredLayer]:
-    """List the layers of a ``.keras`` file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
-    if _CONFIG not in names:
-        raise DataError(f"{path} is a zip archive, but no Keras model (it has no {_CONFIG}): {_ACCEPTED}")
-    network = load_model(path)
-    if not isinstance(network, keras.Model):
-        raise DataError(f"{path} is no network whose layers can be told apart")
-    return layers_of_network(network)
-
-
-def _in_hdf5(file: h5py.File, path: Path) -> list[StoredLayer]:
+def _layers_in(file: h5py.File, config: Any, path: Path, size_bytes: int) -> list[StoredLayer]:
     """List the layers of an HDF5 file.
 
-    Only what lies in the file itself is visited: links to other files are not followed.
+    Args:
+        config: of the network, which tells the order of its layers; empty where there is none.
+        path: where from, for messages.
+        size_bytes: of the file.
     """
-    tensors: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
-            if item.is_virtual or item.external:
-                raise DataError(f"{path} points to other files: only weights that lie in the file itself are read")
-            tensors[name] = item
-
-    file.visititems(visit)
-    root = file.get("model_weights", file)
-    stored = _of_old_format(root, tensors) if _texts(root, "layer_names") else _of_new_format(file, tensors)
+    try:
+        tensors = {name: each for name, each in tensors_of(file, path, size_bytes).items() if each.dtype.kind in "fiu"}
+        root = file.get("model_weights", file)
+        is_old = bool(_texts(root, "layer_names"))
+        stored = _of_old_format(root, tensors) if is_old else _of_new_format(file, tensors, _order(config))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
     if not stored:
         raise DataError(f"{path} holds no weights of Keras layers")
     return stored
@@ -147,24 +133,55 @@ def _of_old_format(root: h5py.Group, tensors: dict[str, h5py.Dataset]) -> list[S
     return stored
 
 
-def _of_new_format(file: h5py.File, tensors: dict[str, h5py.Dataset]) -> list[StoredLayer]:
+def _of_new_format(
+    file: h5py.File, tensors: dict[str, h5py.Dataset], order: dict[str, tuple[str, str]]
+) -> list[StoredLayer]:
     """List the layers of a ``.weights.h5`` file: ``layers/conv2d_1/vars/0``, with the name as attribute of ``vars``.
 
-    The number counts the layers of one class, so that only these are in order.
+    The number counts the layers of one class, so that only these are in order where nothing else tells it.
+
+    Args:
+        order: place in the file → name and group of a layer.
     """
     layers: dict[str, dict[int, h5py.Dataset]] = {}
     for path, tensor in tensors.items():
         match = re.fullmatch(r"(.+/vars)/(\d+)", path)
         if match and not path.startswith("optimizer/") and "seed_generator" not in path:
             layers.setdefault(match[1], {})[int(match[2])] = tensor
-    return [
-        StoredLayer(
-            _text(file[path].attrs.get("name")),
-            tuple(layers[path][index] for index in sorted(layers[path])),
-            re.sub(r"(_\d+)?/vars$", "", path),
-        )
-        for path in sorted(layers, key=_natural)
-    ]
+    positions = {path: index for index, path in enumerate(order)}
+    stored = []
+    for path in sorted(layers, key=lambda path: (positions.get(path, len(order)), _natural(path))):
+        name, group = order.get(path, (None, re.sub(r"(_\d+)?/vars$", "", path)))
+        written = _text(file[path].attrs.get("name"))
+        stored.append(StoredLayer(written or name, tuple(layers[path][each] for each in sorted(layers[path])), group))
+    return stored
+
+
+def _order(config: Any, place: str = "", group: str = "") -> dict[str, tuple[str, str]]:
+    """Return place in the file of weights → name and group of each layer of a network, in their order.
+
+    Args:
+        config: as Keras wrote it, or anything.
+        place: of the network in the file.
+        group: of its layers.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for layer in _layers_of(config):
+        kind, name = automatic_name(str(layer.get("class_name"))), str(layer["config"].get("name"))
+        own = f"{place}layers/{kind}_{counts[kind]}" if counts[kind] else f"{place}layers/{kind}"
+        counts[kind] += 1
+        found[f"{own}/vars"] = (name, group)
+        found |= _order(layer, f"{own}/", group if kind == "sequential" else f"{group}/{name}")
+    return found
+
+
+def _layers_of(config: Any) -> list[dict[str, Any]]:
+    """Return what a config says of each layer of a network; nothing of anything else."""
+    settings = config.get("config")
+    layers = settings.get("layers") if isinstance(settings, dict) else None
+    known = layers if isinstance(layers, list) else []
+    return [each for each in known if isinstance(each, dict) and isinstance(each.get("config"), dict)]
 
 
 def _texts(group: h5py.Group, name: str) -> list[str]:

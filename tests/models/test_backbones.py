@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from imgcls.backend import load_model
 from imgcls.errors import SpecError
 from imgcls.models import build_network, set_trainable, summarize
 from imgcls.models.backbones import backbone_layers
@@ -113,7 +114,7 @@ def test_frozen_batch_norm_keeps_its_statistics_even_while_its_scale_learns(tiny
     trained(network)
     gamma, _, mean, variance = network.get_layer("last_norm").get_weights()
     network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(tmp_path / "model.keras")
 
     for each in (network, loaded):
         set_trainable(each, complete({"trainable": "all"}).architecture)
@@ -125,7 +126,7 @@ def test_frozen_batch_norm_keeps_its_statistics_even_while_its_scale_learns(tiny
 
 def test_a_loaded_network_that_is_trained_on_keeps_frozen_statistics(tiny_backbone, tmp_path):
     build(trainable="all").save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(tmp_path / "model.keras")
     statistics = loaded.get_layer("last_norm").get_weights()[2:]
     trained(loaded)
     np.testing.assert_array_equal(loaded.get_layer("last_norm").get_weights()[2:], statistics)
@@ -144,7 +145,7 @@ def test_batch_norm_follows_the_batches_where_it_is_told_to_and_learns(tiny_back
 def test_a_saved_network_loads_in_safe_mode_and_predicts_the_same(tiny_backbone, tmp_path, precision, normalize):
     network = build(trainable="all", precision=precision, normalize=normalize)
     network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(tmp_path / "model.keras")
 
     np.testing.assert_array_equal(outputs(loaded, pixels()), outputs(network, pixels()))
     assert network.get_layer("normalization").compute_dtype == "float32"
@@ -231,5 +232,5 @@ def test_every_backbone_builds_and_one_of_each_family_saves_and_loads(backbone, 
     ]
     if backbone in FAMILIES:
         network.save(tmp_path / "model.keras")
-        loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+        loaded = load_model(tmp_path / "model.keras")
         np.testing.assert_array_equal(outputs(loaded, pixels(2, shape)), outputs(network, pixels(2, shape)))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from imgcls.backend import load_model
 from imgcls.models import build_network
 from imgcls.models.frozen import split_frozen
 from imgcls.spec import load_spec
@@ -123,7 +124,7 @@ def test_a_split_leaves_the_network_as_it_was(tiny_backbone, tmp_path):
     split_frozen(network)
     assert network.get_config() == before
     network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(outputs(loaded, pixels()), outputs(network, pixels()))
 
 

@@ -51,7 +51,7 @@ def test_the_network_itself_stays_one_of_keras_own_layers(tmp_path):
     trained(network, fused(network))
     assert network.get_config() == config
     network.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    again = backend.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again.predict(IMAGES, verbose=0), network.predict(IMAGES, verbose=0))
 
 

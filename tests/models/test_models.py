@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from imgcls.backend import load_model
 from imgcls.errors import SpecError
 from imgcls.models import build_network, pixel_statistics, summarize
 from imgcls.models.layers import BUILDERS
@@ -43,17 +44,28 @@ def test_the_activations_are_keras_own():
     assert all(name == "none" or keras.activations.get(name) for name in typing.get_args(Activation))
 
 
+def test_every_initializer_and_penalty_is_one_that_a_saved_network_may_have(tmp_path):
+    import typing
+
+    from imgcls.spec.layers import Initializer
+
+    starts = [each for each in typing.get_args(Initializer) if each != "zeros"]
+    network = build(
+        ["flatten", *({"dense": {"units": 3, "initializer": each, "l1": 0.1, "l2": 0.1}} for each in starts)]
+    )
+    network.save(tmp_path / "model.keras")
+    assert len(load_model(tmp_path / "model.keras").layers) == len(network.layers)
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_every_layer_builds_predicts_saves_and_loads(kind, tmp_path):
-    import keras
-
     layer = {kind: EXAMPLES[kind]} if kind in EXAMPLES else kind
     network = build([*(["flatten"] if kind in NEEDS_FLAT else []), layer, *([] if kind == "dense" else ["flatten"])])
     images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
 
     probabilities = network.predict(images, verbose=0)
     network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    loaded = load_model(tmp_path / "model.keras")
 
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), probabilities)

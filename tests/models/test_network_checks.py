@@ -4,7 +4,7 @@ import pytest
 
 from imgcls.backend import free_memory
 from imgcls.models import build_network, checks
-from imgcls.models.checks import check_network, needed_bytes
+from imgcls.models.checks import check_network, largest_tensor_bytes, needed_bytes
 from imgcls.spec import load_spec
 
 SIZE = 32
@@ -88,3 +88,12 @@ def test_free_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
 def _clean():
     yield
     keras.backend.clear_session()
+
+
+def test_the_largest_tensor_of_a_network_may_be_in_a_network_within_it():
+    inner_image = keras.Input((4, 4, 1))
+    inside = keras.Sequential([keras.layers.UpSampling2D(100), keras.layers.MaxPooling2D(100)])
+    inner = keras.Model(inner_image, inside(inner_image))
+    image = keras.Input((4, 4, 1))
+    network = keras.Model(image, keras.layers.Flatten()(inner(image)))
+    assert largest_tensor_bytes(network, 3) == 2 * 3 * 400 * 400

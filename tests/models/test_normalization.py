@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from imgcls.backend import load_model
 from imgcls.errors import SpecError
 from imgcls.models import build_network, pixel_statistics, summarize
 from imgcls.models.backbones import _functions
@@ -58,7 +59,7 @@ def test_zca_whitens_the_training_images_and_the_saved_network_too(tmp_path):
     images, spec = photos(), zca_spec()
     network = build_network(spec, SHAPE, 4, pixel_statistics(spec.normalize, images, np.arange(400)))
     network.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(tmp_path / "model.keras")
 
     for each in (network, loaded):
         inner = keras.Model(each.inputs, each.get_layer("zca_reshape").output)
@@ -114,7 +115,7 @@ def whitened_patches(images, normalize, path):
     spec = zca_spec(normalize=normalize)
     network = build_network(spec, images.shape[1:], 4, pixel_statistics(spec.normalize, images, np.arange(len(images))))
     network.save(path / "model.keras")
-    loaded = keras.models.load_model(path / "model.keras", compile=False, safe_mode=True)
+    loaded = load_model(path / "model.keras")
     parts = keras.Model(loaded.inputs, loaded.get_layer("patch_whiten").output).predict(images, verbose=0)
     assert (parts >= 0).all()
     positive, negative = np.split(parts.reshape(-1, parts.shape[-1]), 2, axis=1)
