@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import DataError, nearest
-from imgcls.runs import FINAL, SPEC, STATUS, SWEEP, TIME, Run, folder_name
+from imgcls.runs import FINAL, SPEC, STATUS, SWEEP, TIME, Run, folder_name, part_number
 from imgcls.wording import counted, some
 
 __all__ = [
@@ -70,7 +68,7 @@ def find_run(reference: str, runs_dir: Path) -> Run:
     if (folder := Path(reference)).is_dir() and _is_run(folder):
         return Run(folder)
     name, _, part = reference.rstrip("/").rpartition("/")
-    if name and _part_number(part):
+    if name and part_number(part):
         return _find_part(find_run(name, runs_dir), part)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
@@ -94,8 +92,8 @@ def find_run(reference: str, runs_dir: Path) -> Run:
 
 
 def _find_part(run: Run, name: str) -> Run:
-    if _is_run(run.folder / name):
-        return Run(run.folder / name)
+    if _is_run(run.path(name)):
+        return Run(run.path(name))
     if there := _parts(run):
         raise DataError(f"{run.name} has no {name}; it has {some(there)}")
     is_whole = run.is_repeated or run.is_sweep
@@ -105,16 +103,8 @@ def _find_part(run: Run, name: str) -> Run:
 
 def _parts(run: Run) -> list[str]:
     """Return the names of the repeats or trials that lie in a run's folder, in their order."""
-    found = [folder.name for folder in run.folder.iterdir() if _part_number(folder.name) and _is_run(folder)]
-    return sorted(found, key=_part_number)
-
-
-def _part_number(name: str) -> int:
-    """Return which repeat, fold or trial a folder of this name is, from 1, the final training last; 0 if it is none."""
-    if name == FINAL:
-        return sys.maxsize
-    part = re.fullmatch(r"(?:(?:repeat|fold)-(?=[1-9])|trial-)([0-9]+)", name)
-    return int(part[1]) if part else 0
+    found = [folder.name for folder in run.folder.iterdir() if part_number(folder.name) and _is_run(folder)]
+    return sorted(found, key=part_number)
 
 
 def full_name(run: Run) -> str:
@@ -138,7 +128,7 @@ def is_repeat(run: Run) -> bool:
 
 
 def _is_part(run: Run) -> bool:
-    return _part_number(run.name) > 0 and _is_run(_whole(run).folder)
+    return part_number(run.name) > 0 and _is_run(_whole(run).folder)
 
 
 def _whole(run: Run) -> Run:

@@ -35,6 +35,7 @@ _ERRORS = (
     zlib.error,
 )  # fmt: skip
 _NAME = re.compile(r"([0-9]{6,})\.npz")
+_HALF = re.compile(r"\.[0-9]{6,}\.npz\..+\.npz")  # as files.whole_file calls what is not whole yet
 
 
 class _DamagedError(DataError):
@@ -88,7 +89,7 @@ class Checkpoints:
         """Remove all of them, and what killed processes left half written; nothing else that may lie there."""
         with suppress(OSError):
             for path in self.folder.iterdir():
-                if _NAME.fullmatch(path.name) or path.name.startswith("."):
+                if _NAME.fullmatch(path.name) or _HALF.fullmatch(path.name):
                     path.unlink()
             self.folder.rmdir()
 

@@ -26,6 +26,7 @@ __all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation"]
 COLUMNS = ("time", "run", "split", "images_sha256", "n", "accuracy")
 """What is known of an evaluation; ``run`` is as ``full_name`` gives it."""
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # nothing is added to a file elsewhere that a stranger's folder leads to
 _DIGEST_LETTERS = 16  # are enough to tell sets of images apart
 
 
@@ -49,7 +50,7 @@ def record_evaluation(run: Run, metrics: Mapping[str, Any]) -> list[Finding]:
     """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     row = (now, full_name(run), *(metrics.get(column) for column in COLUMNS[2:]))
-    failed = [_append(path, row) for path in (run.path(EVALUATIONS), runs_dir_of(run) / EVALUATIONS)]
+    failed = [_append(folder / EVALUATIONS, row) for folder in (run.folder, runs_dir_of(run))]
     return [Finding("evaluation_not_counted", text) for text in failed if text]
 
 
@@ -66,7 +67,7 @@ def evaluations_in(folder: Path) -> list[dict[str, str]]:
 def _append(path: Path, row: Iterable[Any]) -> str:
     """Write a row in one piece behind those of other processes; return why it cannot be, or an empty string."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK, 0o666)
         try:
             data = _fitting(handle, csv_text(COLUMNS, [tuple(row)]).encode())
             if os.write(handle, data) < len(data):

@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import socket
+import stat
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,7 +26,7 @@ import yaml
 from imgcls.checksums import read_checksums, sha256_of, write_checksums
 from imgcls.errors import DataError, RunError
 from imgcls.files import read_csv, remove_leftovers, write_json
-from imgcls.wording import first_line
+from imgcls.wording import first_line, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +38,7 @@ __all__ = [
     "check_writable",
     "create_run",
     "folder_name",
+    "part_number",
     "repeat_name",
     "scratch_run",
     "trial_name",
@@ -152,8 +155,17 @@ class Run:
         return self.folder.name.strip(".") or self.folder.resolve().name  # the folder may be given as . or ..
 
     def path(self, file: str) -> Path:
-        """Return where a file of the run lies; the names are this module's constants."""
-        return self.folder / file
+        """Return where a file of the run lies; the names are this module's constants.
+
+        Raises:
+            DamagedError: there is a link, a pipe or the like, which a run never makes: a stranger's would have files of
+                the user read into a report, or written to.
+        """
+        path = self.folder / file
+        with suppress(OSError):
+            if not _is_plain(path.lstat().st_mode):
+                raise DamagedError(f"{path} is refused: it is a link or no file; what is in a run folder lies there")
+        return path
 
     def checked(self, file: str) -> Path:
         """Return where a file of the run lies, to be read: of a completed run it is what was written there.
@@ -243,7 +255,7 @@ class Run:
             DataError: it is no folder of repeats (DamagedError: or the file is damaged).
         """
         record = self._json(REPEATS_JSON, REPEATS_KEYS)
-        checks = [_wrong_key(row, REPEAT_KEYS) for row in record["runs"]]
+        checks = [_wrong_key(row, REPEAT_KEYS) or _wrong_part(row["folder"]) for row in record["runs"]]
         checks += [_wrong_key(figure, FIGURE_KEYS) for figure in record["summary"].values()]
         if wrong := next(filter(None, checks), ""):
             raise DamagedError(f"{self.path(REPEATS_JSON)} is damaged: {wrong}")
@@ -268,7 +280,7 @@ class Run:
         """The repeats, each a run, in their order; none of an ordinary run."""
         if not self.is_repeated:
             return ()
-        return tuple(Run(self.folder / str(row["folder"])) for row in self.repeats["runs"])
+        return tuple(Run(self.path(row["folder"])) for row in self.repeats["runs"])
 
     @cached_property
     def timings(self) -> dict[str, Any]:
@@ -394,10 +406,24 @@ def _load_yaml(text: str) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
     depth = 0
     for event in yaml.parse(text, loader):
+        if isinstance(event, yaml.AliasEvent):  # a few lines of them are a billion values
+            raise yaml.YAMLError("it has an alias, which imgcls never writes")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
     return yaml.load(text, loader)  # noqa: S506 - both are safe
+
+
+def part_number(name: str) -> int:
+    """Return which repeat, fold or trial a folder of this name is, from 1, the final training last; 0 if it is none."""
+    if name == FINAL:
+        return sys.maxsize
+    part = re.fullmatch(r"(?:(?:repeat|fold)-(?=[1-9])|trial-)([0-9]+)", name)
+    return int(part[1]) if part else 0
+
+
+def _is_plain(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def repeat_name(number: int, kind: str = "repeat") -> str:
@@ -509,6 +535,11 @@ def _wrong_key(value: Any, keys: _Types) -> str:
         return "not a JSON object"
     wrong = (key for key, types in keys.items() if not isinstance(value.get(key), types))
     return next((f"{'a wrong' if key in value else 'no'} {key}" for key in wrong), "")
+
+
+def _wrong_part(name: str) -> str:
+    """Say that a folder cannot be one of the repeats, which lie in that of the run; else an empty string."""
+    return "" if part_number(name) else f"no repeat is called {shown(name)}"
 
 
 def _alive(record: dict[str, Any]) -> bool:

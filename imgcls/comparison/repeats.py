@@ -46,7 +46,7 @@ def _state_now(run: Run, row: Mapping[str, Any]) -> dict[str, str]:
     if row["state"] != "running":
         return {}
     try:
-        status = Run(run.folder / row["folder"]).status
+        status = Run(run.path(row["folder"])).status
     except DataError as error:
         return {"state": "damaged", "message": str(error)}
     return {"state": status.state, "message": status.message}

@@ -80,7 +80,7 @@ def _read_repeats(run: Run) -> Side:
     """Read a folder of repeats: figures of ``repeats.json`` as they stand there, the others from its runs."""
     record = what_there_is(run, lambda run: run.repeats)
     rows = [row for row in record.get("runs", ()) if row["state"] == "completed"]
-    done = [Run(run.folder / row["folder"]) for row in rows]
+    done = [Run(run.path(row["folder"])) for row in rows]
     speaker = next((each for each in done if each.path(METRICS).is_file()), run)
     metrics, metric_deviations = _over_runs([what_there_is(each, lambda run: run.metrics) for each in done])
     timings, time_deviations = _over_runs([_timings(each) for each in done])

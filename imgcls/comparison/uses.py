@@ -25,7 +25,7 @@ def uses(sides: Sequence[Side]) -> tuple[int | None, ...]:
 def _uses(side: Side) -> int | None:
     run = Run(side.folder)
     rows = what_there_is(run, lambda run: run.repeats).get("runs", ()) if run.is_repeated else ()
-    folders = [run.folder / row["folder"] for row in rows] or [run.folder]
+    folders = [run.path(row["folder"]) for row in rows] or [run.folder]
     counts = [sum(row["split"] == "test" for row in evaluations_in(folder)) for folder in folders]
     return sum(counts) or None
 
