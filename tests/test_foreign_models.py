@@ -9,6 +9,7 @@ import io
 import json
 import marshal
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,7 @@ def test_functions_of_keras_that_are_no_layers_are_not_called(forge, module, nam
 
 
 def test_a_lambda_is_not_unmarshalled(forge, marker):
+    """CVE-2024-3660: code in the file, which Keras' safe mode was made for."""
     code = {"class_name": "__lambda__", "config": {"code": touching(marker), "defaults": None, "closure": None}}
     refused(forge(added("keras.layers", "Lambda", function=code)), "Lambda")
     refused(forge(settled(activation=code)), "__lambda__")
@@ -166,7 +168,7 @@ def test_a_lambda_is_not_unmarshalled(forge, marker):
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("TorchModuleWrapper", {"module": "pickled"}),
+        ("TorchModuleWrapper", {"module": "pickled"}),  # CVE-2025-49655
         ("TFSMLayer", {"filepath": "{folder}", "call_endpoint": "serve"}),
         ("JaxLayer", {"call_fn": "x"}),
         ("FlaxLayer", {"module": "x"}),
@@ -527,6 +529,11 @@ def test_every_command_that_loads_a_model_refuses_it(command, forge, finished, t
     said = " ".join(capsys.readouterr().err.split())
     assert f"{run.path(runs.MODEL)} is refused: it asks for keras.layers.Lambda (dense)" in said
     assert not marker.exists()
+
+
+def test_every_advisory_that_the_documentation_has_is_tested():
+    told = set(re.findall(r"CVE-[0-9]+-[0-9]+", (Path(__file__).parents[1] / "docs" / "security.md").read_text()))
+    assert told == set(re.findall(r"CVE-[0-9]+-[0-9]+", Path(__file__).read_text()))
 
 
 def test_inspecting_says_nothing_of_a_good_file(plain):

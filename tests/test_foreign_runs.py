@@ -10,9 +10,9 @@ from run_folders import make_repeats, make_run, make_unfinished
 from imgcls import runs
 from imgcls.catalog import find_run
 from imgcls.checkpoints import Checkpoints, Stored
-from imgcls.errors import ImgclsError
+from imgcls.errors import DataError, ImgclsError
 from imgcls.evaluations import record_evaluation
-from imgcls.experiment import resume
+from imgcls.experiment import resolved_spec, resume
 from imgcls.runs import DamagedError, Run
 from imgcls_cli.app import main
 
@@ -122,6 +122,12 @@ def test_a_billion_values_in_a_few_lines_are_refused(tmp_path):
     run.path(runs.RESOLVED).write_text("\n".join(["x0: &x0 [1]", *levels]))
     with pytest.raises(DamagedError, match="it has an alias"):
         _ = Run(run.folder).settings
+
+
+def test_images_of_ten_billion_pixels_are_not_made(tmp_path):
+    run = make_run(tmp_path / "runs", overrides={"resolution": [100_000, 100_000]})
+    with pytest.raises(DataError, match=r"resolved\.yaml has images of \(100000, 100000\)"):
+        resolved_spec(run)
 
 
 def test_no_yaml_of_a_run_makes_objects(tmp_path):

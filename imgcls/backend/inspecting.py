@@ -208,7 +208,9 @@ def _refuse_settings(record: _Record, path: Path) -> None:
     others += [key for key, value in settings.items() if value is not None and key not in _SETTINGS]
     if others:
         _refuse(path, f"{_named(record)} in it has a setting {_said(others[0])}, which no network of imgcls has")
-    if record["class_name"] == "InputLayer" and not _is_input(settings.get("batch_shape")):
+    inputs = [settings.get("batch_shape")] if record["class_name"] == "InputLayer" else []
+    inputs += [settings["build_input_shape"]] if "build_input_shape" in settings else []
+    if not all(map(_is_input, inputs)):
         _refuse(path, f"{_named(record)} in it takes images of any size, which no network of imgcls does")
     policy = settings.get("name" if record["class_name"] == "DTypePolicy" else "dtype")
     if isinstance(policy, str) and policy not in _POLICIES:

@@ -26,7 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["DECODING_VERSION", "Decoded", "Geometry", "UnreadableImageError", "decode", "fit_array", "picture"]
+__all__ = [
+    "DECODING_VERSION",
+    "MAX_PIXELS",
+    "Decoded",
+    "Geometry",
+    "UnreadableImageError",
+    "decode",
+    "fit_array",
+    "picture",
+]
 
 DECODING_VERSION = 2  # raise it when a rule here changes any pixel: prepared data of old rules is then not used
 

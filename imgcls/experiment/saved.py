@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from imgcls import backend, runs
+from imgcls.data.images import MAX_PIXELS
 from imgcls.errors import DataError, SpecError
 from imgcls.evaluation.batching import batch_size
 from imgcls.runs import Run
@@ -24,9 +26,12 @@ def resolved_spec(run: Run) -> Spec:
         DataError: it is missing or damaged.
     """
     try:
-        return load_spec(run.checked(runs.RESOLVED)).spec
+        spec = load_spec(run.checked(runs.RESOLVED)).spec
     except SpecError as error:
         raise DataError(f"the run folder is damaged: {error}") from error
+    if spec.resolution and math.prod(spec.resolution) > MAX_PIXELS:
+        raise DataError(f"the run folder is damaged: {run.path(runs.RESOLVED)} has images of {spec.resolution}")
+    return spec
 
 
 def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> keras.Model:

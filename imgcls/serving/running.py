@@ -13,6 +13,7 @@ from imgcls.inference import Classifier
 __all__ = ["require_packages", "serve"]
 
 _LOCAL = ("127.0.0.1", "localhost")
+_MAX_CONNECTIONS = 64  # more are told to come again: each may lay a request's files on the disk
 _PACKAGES = {"fastapi": "fastapi", "python_multipart": "python-multipart", "uvicorn": "uvicorn"}
 
 
@@ -51,7 +52,9 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         # a page elsewhere whose name is made to lead to this machine must not be answered (DNS rebinding)
         hosts = _LOCAL if host in _LOCAL else ("*",)
-        config = uvicorn.Config(build_service(classifier, hosts), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            build_service(classifier, hosts), log_level="warning", access_log=False, limit_concurrency=_MAX_CONNECTIONS
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -86,21 +86,20 @@ def build_service(classifier: Classifier, hosts: Sequence[str] = ("*",)) -> Fast
         """Tell the classes of images, as `imgcls predict --json` does; one that cannot be read refuses them all."""
         if len(files) > MAX_FILES:
             raise _RefusedError(413, f"{counted(len(files), 'file')}; {MAX_FILES} at a time are accepted")
-        named = [(each.filename or "image", await _content(each)) for each in files]
 
         def answers() -> dict[str, Any]:
-            with slots:
-                return _answers(classifier, named, top)
+            with slots:  # until then the files lie on the disk
+                return _answers(classifier, [(each.filename or "image", _content(each)) for each in files], top)
 
         return await run_in_threadpool(answers)
 
     return service
 
 
-async def _content(file: UploadFile) -> bytes:
-    data = await file.read(MAX_FILE_BYTES + 1)
+def _content(file: UploadFile) -> bytes:
+    data = file.file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _RefusedError(413, f"{file.filename}: larger than {size(MAX_FILE_BYTES)}")
+        raise _RefusedError(413, f"{display(file.filename or 'image')}: larger than {size(MAX_FILE_BYTES)}")
     return data
 
 
