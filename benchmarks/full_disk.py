@@ -3,7 +3,8 @@
     python benchmarks/full_disk.py [--every 1] [--tmpfs]
 
 Trains a small network on `digits`. From the n-th time on that a file is opened for writing, synced, renamed or a
-folder made, that fails as on a full disk; with `--tmpfs`, which needs root, the folder is a file system of little room.
+folder made, that fails as on a full disk; with `--tmpfs`, which needs root, the runs lie on a file system of little
+room, and the prepared images elsewhere (of those it is asked beforehand whether there is room).
 Each time the exit code must be 1 and the message must name path and reason, or all must have gone well (what is only
 useful may be missing, and is told); no file may be left half written, and when there is room again `imgcls resume` must
 end with the figures of a run that was never out of room. Exit code 1 where anything differs.
@@ -38,7 +39,7 @@ SPEC = {
     "precision": "float32",
 }
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-STEP_BYTES = 16_384  # less room each time
+STEP_BYTES = 8_192  # less room each time
 
 
 class Full:
@@ -70,7 +71,7 @@ class Full:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, help="of the writes, or of the steps of 16 KiB")
+    parser.add_argument("--every", type=int, default=1, help="of the writes, or of the steps of 8 KiB")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--tmpfs", action="store_true")
     options = parser.parse_args()
@@ -123,7 +124,11 @@ def said(*arguments: object) -> tuple[int, str]:
 
 
 def train(spec: Path, folder: Path) -> tuple[int, str]:
-    return said("train", spec, "--runs-dir", folder / "runs", "--cache-dir", folder / "cache")
+    return said("train", spec, "--runs-dir", folder / "runs", *cache_of(folder))
+
+
+def cache_of(folder: Path) -> tuple[object, ...]:
+    return ("--cache-dir", folder.with_name("cache") if folder.is_mount() else folder / "cache")
 
 
 def outcome(run: Run) -> dict[str, object]:
@@ -153,7 +158,7 @@ def tried(
         return f"{disk.last or 'all went well'}: {problem}", "wrong"
     what = "passed"
     if code and runs and runs[0].has_begun:
-        code, text = said("resume", runs[0].folder, "--cache-dir", folder / "cache")
+        code, text = said("resume", runs[0].folder, *cache_of(folder))
         what = "gone on with"
     elif code:
         shutil.rmtree(folder / "runs", ignore_errors=True)
