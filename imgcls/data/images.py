@@ -146,7 +146,8 @@ def _read(data: bytes, finish: Callable[[Image.Image], _Made], *, side: int = 0)
             width, height = image.size
             if side:
                 image.draft(None, (side, side))  # None keeps the mode
-            with _room_for(image):
+            whole = (width, height) if image.info.get("progressive") else image.size
+            with _room_for(image, whole[0] * whole[1]):
                 image.load()
                 orientation = _orientation(image)
                 plain = _opaque(image, is_png=image.format == "PNG") if not side else _reduced(image, side)
@@ -178,9 +179,13 @@ def _check_size(image: Image.Image) -> None:
 
 
 @contextmanager
-def _room_for(image: Image.Image) -> Iterator[None]:
-    """Let one large picture at a time be in memory; a progressive JPEG is there in full before it is made smaller."""
-    if image.width * image.height <= LARGE and not image.info.get("progressive"):
+def _room_for(image: Image.Image, pixels: int) -> Iterator[None]:
+    """Let one large picture at a time be in memory.
+
+    Args:
+        pixels: that are there at once; of a progressive JPEG all, before it is made smaller.
+    """
+    if pixels <= LARGE:
         yield
         return
     with _large_one:
