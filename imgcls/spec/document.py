@@ -6,6 +6,7 @@ PyYAML follows 1.1). Nothing but mappings, lists and scalars can come out.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def read_document(path: Path, name: str | None = None) -> Document:
             raise SpecError(f"{name} is larger than a spec can be ({MAX_BYTES // 1000} kB)")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        images = f"; imgcls init --data {name} proposes a spec for a folder of images" if path.is_dir() else ""
+        images = f"; imgcls init --data {name} proposes a spec for a folder of images" if os.path.isdir(path) else ""  # noqa: PTH112 - a name may be too long
         raise SpecError(f"cannot read {name}: {error.strerror}{images}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{name} is not UTF-8 text (byte {error.start})") from error
