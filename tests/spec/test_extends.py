@@ -166,6 +166,7 @@ def test_a_base_that_is_not_yaml_is_shown_in_its_own_lines(write):
     [
         ("data: digits\nextends: nowhere.yaml", "", "2:10", "cannot read .*nowhere.yaml: No such file"),
         ("extends: .", "", "1:10", "cannot read .*: Is a directory"),
+        ("extends: " + "x" * 300, "", "1:10", "cannot read .*: File name too long"),
         ("extends: top.yaml", "", "1:10", "top.yaml extends itself"),
         ("extends: base.yaml", "batch: 3\nextends: top.yaml", r"base.yaml 2:10", "top.yaml extends itself"),
         ("extends: base.yaml", "- data", "1:10", "base.yaml is no mapping"),
