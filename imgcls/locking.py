@@ -39,16 +39,17 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def alone(folder: Path, name: str) -> Iterator[None]:
-    """Be the only process that is at a run's folder; where its file system has no locks, that is not certain.
+def alone(lock: Path) -> Iterator[None]:
+    """Be the only process that is at a run's folder, by a lock in it; without locks on its disk, that is not certain.
 
     Raises:
         DataError: another one is.
         RunError: the folder cannot be written.
     """
+    folder = lock.parent
     with ExitStack() as held:
         try:
-            held.enter_context(locked(folder / name, wait=False))
+            held.enter_context(locked(lock, wait=False))
         except Timeout as error:
             raise DataError(f"{folder} is running: another process is at it") from error
         except OSError as error:
@@ -59,4 +60,4 @@ def alone(folder: Path, name: str) -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):  # Windows removes no file that is open
-                (folder / name).unlink()
+                lock.unlink()

@@ -37,7 +37,7 @@ def test_a_run_leaves_a_complete_folder(spec, tmp_path):
     assert written == {
         "spec.yaml", "resolved.yaml", "environment.json", "manifest.csv", "history.csv", "metrics.json", "timings.json",
         "predictions.csv", "confusion_matrix.csv", "confusion_matrix.png", "classification_report.csv", "curves.png",
-        "reliability.png", "model.keras", "status.json", "train.log", "evaluations.csv",
+        "reliability.png", "model.keras", "status.json", "train.log", "evaluations.csv", "SHA256SUMS",
     }  # fmt: skip
     assert run.status.state == "completed"
     assert list(run.history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"]

@@ -12,12 +12,12 @@ from imgcls.locking import alone
 
 def test_one_process_at_a_time_and_nothing_is_left(tmp_path):
     with (
-        alone(tmp_path, ".resume"),
+        alone(tmp_path / ".resume"),
         pytest.raises(DataError, match="is running: another process is at it"),
-        alone(tmp_path, ".resume"),
+        alone(tmp_path / ".resume"),
     ):
         pass
-    with alone(tmp_path, ".resume"):
+    with alone(tmp_path / ".resume"):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -38,7 +38,7 @@ def without_locks(request, monkeypatch):
 
 @pytest.mark.usefixtures("without_locks")
 def test_without_locks_a_run_is_gone_on_with_and_the_log_says_so(tmp_path, caplog):
-    with alone(tmp_path, ".resume"):
+    with alone(tmp_path / ".resume"):
         pass
     assert f"{tmp_path} has no locks" in caplog.text
 
@@ -52,5 +52,5 @@ def test_without_locks_a_cache_is_refused_with_path_reason_and_way_out(tmp_path)
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot write in .*file"), alone(tmp_path / "file", ".resume"):
+    with pytest.raises(RunError, match=r"cannot write in .*file"), alone(tmp_path / "file" / ".resume"):
         pass

@@ -46,7 +46,7 @@ def resume(
     if run.status.state == "completed":
         Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
-    with alone(run.folder, _LOCK):
+    with alone(run.path(_LOCK)):
         _refuse_running(run, elsewhere=elsewhere)
         loaded, threads = as_it_began(run)
         train_into(lambda: run, loaded, cache_dir, observer or Observer(), threads=threads)

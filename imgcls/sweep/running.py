@@ -105,7 +105,7 @@ def sweep(
     dataset = load_images_once(loaded, cache_dir, observer)
     with closing(_executor(loaded, cache_dir)) as executor:
         folder = create_run(Path(runs_dir), loaded.name)
-        with alone(folder.folder, _LOCK), recorded(folder):
+        with alone(folder.path(_LOCK)), recorded(folder):
             write_text(folder.path(runs.SWEEP), loaded.text)
             write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
             pinned = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with paths that --resume finds
@@ -134,7 +134,7 @@ def resume_sweep(
         raise DataError(f"{folder.folder} is no sweep")
     if folder.status.state == "running":
         raise DataError(f"{folder.folder} is running: another process is at it")
-    with alone(folder.folder, _LOCK):
+    with alone(folder.path(_LOCK)):
         loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options=options)
         dataset = load_images_once(loaded, cache_dir, observer)
         wait_for_workers(folder.folder)

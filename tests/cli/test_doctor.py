@@ -108,7 +108,7 @@ def test_a_missing_or_old_package_is_a_problem(monkeypatch):
 
 
 def test_packages_that_bring_one_module_twice_are_a_problem(monkeypatch):
-    monkeypatch.setattr(installed, "_version", lambda name: "1.0" if "tensorflow" in name else None)
+    monkeypatch.setattr(installed, "installed_version", lambda name: "1.0" if "tensorflow" in name else None)
     monkeypatch.setattr(installed, "distribution", lambda _: SimpleNamespace(requires=[]))
     texts = [line.text for line in installed.requirements(*NOWHERE) if line.kind == "problem"]
     assert "tensorflow and tensorflow-cpu are both installed, as one module" in texts
