@@ -56,7 +56,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
 ALL = {"formats": formats.NAMES, "quantize": formats.QUANTIZED}
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+SLOW = ("airbench, bfloat16", "resnet, zca")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS],
+)
 def exported(request, tmp_path_factory):
     """A run of each network and its export in all formats."""
     folder = tmp_path_factory.mktemp("exported")

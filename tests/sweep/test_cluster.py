@@ -58,6 +58,7 @@ class _KillsAWorker(Observer):
         self.lost.append(trial.number)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_two_nodes_loses_nothing_when_a_worker_is_killed(cluster, tmp_path):
     observer = _KillsAWorker()
     given = {"base": BASE, "parameters": {"lr": [0.003, 0.01, 0.03]}, "executor": "ray", "address": cluster.address}
