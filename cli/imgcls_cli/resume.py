@@ -56,7 +56,7 @@ def _go_on(run: Run, cache_dir: Path | None, observer: TerminalObserver, *, else
     if run.is_sweep:
         from imgcls.sweep import resume_sweep
 
-        resume_sweep(run, cache_dir=cache_dir, observer=observer)
+        resume_sweep(run, cache_dir=cache_dir, observer=observer, elsewhere=elsewhere)
     else:
         from imgcls.experiment import resume as resume_run
 

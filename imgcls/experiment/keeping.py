@@ -27,7 +27,7 @@ _BYTES_A_SECOND = 300e6  # a guess of what the disk takes, until the first is wr
 
 
 class RunKeeper:
-    """Keeps the checkpoints of a run in its folder: after epochs, every so many minutes within one, and at its end.
+    """Keeps the checkpoints of a run in its folder: after epochs, every so many minutes within one, and at a signal.
 
     Writing them takes at most a fiftieth of the time, but for the one that is made when the run is told to end: after
     one that took a second, the next is not due for fifty.

@@ -8,13 +8,14 @@ from imgcls import runs
 from imgcls.catalog import whole_of
 from imgcls.checkpoints import Checkpoints
 from imgcls.errors import DataError, SpecError
+from imgcls.experiment.saved import load_resolved
 from imgcls.experiment.training import train_into
 from imgcls.locking import alone
 from imgcls.observer import Observer
 from imgcls.runs import Run
-from imgcls.spec import LoadedSpec, load_spec
+from imgcls.spec import LoadedSpec
 
-__all__ = ["as_it_began", "resume"]
+__all__ = ["as_it_began", "refuse_running", "resume"]
 
 _LOCK = ".resume"
 
@@ -47,13 +48,21 @@ def resume(
         Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
     with alone(run.path(_LOCK)):
-        _refuse_running(run, elsewhere=elsewhere)
+        refuse_running(run, elsewhere=elsewhere)
         loaded, threads = as_it_began(run)
         train_into(lambda: run, loaded, cache_dir, observer or Observer(), threads=threads)
     return Run(run.folder)  # which has read nothing yet
 
 
-def _refuse_running(run: Run, *, elsewhere: bool) -> None:
+def refuse_running(run: Run, *, elsewhere: bool) -> None:
+    """Raise if another process is at a run.
+
+    Args:
+        elsewhere: do not where it is marked as running on another machine, of which it is not known whether it is.
+
+    Raises:
+        DataError: names the machine, where that is another one.
+    """
     if run.status.state != "running":
         return
     if host := run.foreign_host:
@@ -72,10 +81,7 @@ def as_it_began(run: Run) -> tuple[LoadedSpec, int]:
     """
     if not run.has_begun:
         raise DataError(f"{run.folder} was stopped before it began: there is nothing to go on with; train anew")
-    try:
-        loaded = load_spec(run.path(runs.RESOLVED))
-    except SpecError as error:
-        raise DataError(f"the run folder is damaged: {error}") from error
+    loaded = load_resolved(run)
     if loaded.spec.distribute == "multi_worker":
         raise SpecError("a run of several workers cannot be resumed: only the first one has its folder")
     return loaded, run.environment["device"]["threads"]

@@ -126,10 +126,8 @@ def _train(
 
     dataset = prepared.dataset
     state = keeper.found.state if keeper.found is not None else TrainingState()
-    recorder = HistoryRecorder(run, observer, tracker, state.history)
-    stage = min(len(state.stages) + 1, len(spec.phases))
-    counts = dataset.counts["train"]
-    watch = Watch(recorder, spec, dataset.classes, counts, lambda found: observer.remarked([found]), stage)
+    recorder, counts = HistoryRecorder(run, observer, tracker, state.history), dataset.counts["train"]
+    watch = Watch(recorder, spec, dataset.classes, counts, lambda found: observer.remarked([found]))
 
     def measure(*part: Any) -> tuple[float, float]:
         predictions = predict_images(spec, *part)

@@ -10,28 +10,33 @@ from imgcls.data.images import MAX_PIXELS
 from imgcls.errors import DataError, SpecError
 from imgcls.evaluation.batching import batch_size
 from imgcls.runs import Run
-from imgcls.spec import Spec, load_spec
+from imgcls.spec import LoadedSpec, Spec, load_spec
 from imgcls.wording import size
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["load_network", "refuse_other_network", "resolved_spec"]
+__all__ = ["load_network", "load_resolved", "refuse_other_network", "resolved_spec"]
 
 
-def resolved_spec(run: Run) -> Spec:
-    """Return the spec that was in force.
+def load_resolved(run: Run) -> LoadedSpec:
+    """Return what ``resolved.yaml`` says: the spec that was in force.
 
     Raises:
         DataError: it is missing or damaged.
     """
     try:
-        spec = load_spec(run.checked(runs.RESOLVED)).spec
+        loaded = load_spec(run.checked(runs.RESOLVED))
     except SpecError as error:
         raise DataError(f"the run folder is damaged: {error}") from error
-    if spec.resolution and math.prod(spec.resolution) > MAX_PIXELS:
-        raise DataError(f"the run folder is damaged: {run.path(runs.RESOLVED)} has images of {spec.resolution}")
-    return spec
+    if loaded.spec.resolution and math.prod(loaded.spec.resolution) > MAX_PIXELS:
+        raise DataError(f"the run folder is damaged: {run.path(runs.RESOLVED)} has images of {loaded.spec.resolution}")
+    return loaded
+
+
+def resolved_spec(run: Run) -> Spec:
+    """Return the spec that was in force; errors as of ``load_resolved``."""
+    return load_resolved(run).spec
 
 
 def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> keras.Model:

@@ -29,7 +29,6 @@ class Watch:
         classes: their names.
         counts: training images of each class, (classes,).
         tell: called with what is found.
-        stage: which one the training begins with, or goes on in.
     """
 
     def __init__(
@@ -39,11 +38,10 @@ class Watch:
         classes: tuple[str, ...],
         counts: NDArray[np.int64],
         tell: Callable[[Finding], None],
-        stage: int = 1,
     ) -> None:
         self._recorder, self._classes, self._counts, self._tell = recorder, classes, counts, tell
-        self._phase = spec.phases[stage - 1]
-        self._rows: list[EpochRow] = [row for row in recorder.rows if row.stage == stage]
+        self._phase = spec.phases[0]
+        self._rows: list[EpochRow] = [*recorder.rows]  # of the stage
         self._collapsed = 0  # epochs
         self._told: set[str] = set()
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcls import runs
 from imgcls.data import Cache, Dataset, load_dataset
 from imgcls.errors import ImgclsError
+from imgcls.experiment import resolved_spec
 from imgcls.pages.rendering import thumbnail
 from imgcls.reports.predictions import Predictions
 from imgcls.runs import Run
-from imgcls.spec import load_spec
 from imgcls.wording import first_line
 
 __all__ = ["Thumbnails", "heat_maps"]
@@ -81,7 +80,7 @@ def heat_maps(run: Run, predictions: Predictions, rows: Sequence[int], thumbnail
 
 
 def _load(run: Run, cache_dir: Path | None) -> Dataset:
-    spec = load_spec(run.checked(runs.RESOLVED)).spec
+    spec = resolved_spec(run)
     return load_dataset(
         spec.data,
         base=Path.cwd(),  # it has absolute paths only

@@ -17,6 +17,7 @@ from imgcls.data import Cache, Dataset
 from imgcls.errors import DataError, RunError, SpecError
 from imgcls.experiment.measuring import held_out_part
 from imgcls.experiment.preparing import load_images_of, refuse_missing_weights
+from imgcls.experiment.resuming import refuse_running
 from imgcls.files import write_text
 from imgcls.locking import alone
 from imgcls.observer import Observer
@@ -119,11 +120,13 @@ def resume_sweep(
     *,
     cache_dir: Path | str | None = None,
     observer: Observer | None = None,
+    elsewhere: bool = False,
 ) -> Run:
     """Go on with a sweep that was interrupted or killed: what is finished stays, what is not is gone on with.
 
     Args:
         options: key → value, set in the sweep: where it is trained, and how many trials at a time.
+        elsewhere: go on though it is marked as running on another machine, of which it is not known whether it is.
 
     Raises:
         DataError: the folder is no sweep's, or another process is at it.
@@ -132,8 +135,7 @@ def resume_sweep(
     observer = observer or Observer()
     if not folder.is_sweep:
         raise DataError(f"{folder.folder} is no sweep")
-    if folder.status.state == "running":
-        raise DataError(f"{folder.folder} is running: another process is at it")
+    refuse_running(folder, elsewhere=elsewhere)
     with alone(folder.path(_LOCK)):
         loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options=options)
         dataset = load_images_once(loaded, cache_dir, observer)
