@@ -145,7 +145,8 @@ def _write_counts(axes: Axes, matrix: Any, shares: Any) -> None:
         for column, count in enumerate(counts):
             dark = shares[row, column] > 0.55
             colour = "white" if dark else ("0.15" if count else "0.7")
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=font_pt)
+            text = axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=font_pt)
+            text.set_in_layout(False)  # it lies within its cell: not to be measured
 
 
 def short_name(name: str, most: int = MAX_LABEL) -> str:
@@ -156,6 +157,10 @@ def short_name(name: str, most: int = MAX_LABEL) -> str:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     with whole_file(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks is drawn as boxes
-        figure.savefig(temporary, format="png", dpi=DPI)
+        figure.set_dpi(DPI)
+        # the same file as of savefig, which draws it twice
+        FigureCanvasAgg(figure).print_png(temporary)  # type: ignore[no-untyped-call]
