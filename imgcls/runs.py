@@ -74,6 +74,7 @@ STUDY = "study.db"  # Optuna's
 STATUS = "status.json"
 LOG = "train.log"
 TENSORBOARD = "tensorboard"  # a folder of event files, where the spec wants them
+MLFLOW = "mlflow_run_id.txt"  # where it is logged there
 EVALUATIONS = "evaluations.csv"  # in a run's folder, and in that of all runs
 CHECKPOINT = "checkpoint"
 EXPORT = "export"  # a folder: the network in other formats

@@ -7,6 +7,7 @@ from PIL import Image
 
 import imgcls
 from imgcls import RunError, runs
+from imgcls.observer import Observer
 from imgcls.sweep import sweep
 from imgcls.tracking import require_tracker
 
@@ -53,6 +54,7 @@ def test_a_run_is_in_tensorboard_as_it_is_in_its_folder(tmp_path):
     assert status == 1  # success
 
 
+@pytest.mark.slow
 def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.plugins.hparams import metadata
@@ -86,6 +88,30 @@ def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
     assert found.data.metrics["test_accuracy"] == pytest.approx(run.metrics["accuracy"])
     assert [metric.step for metric in client.get_metric_history(found.info.run_id, "val_accuracy")] == [1, 2]
     assert "confusion_matrix.png" in [file.path for file in client.list_artifacts(found.info.run_id)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_gone_on_with_is_the_same_run_in_mlflow(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    from mlflow.tracking import MlflowClient
+
+    class Stops(Observer):
+        def epoch(self, row):
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path / "runs", observer=Stops())
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("imgcls")
+    (begun,) = client.search_runs([experiment.experiment_id])
+    assert begun.info.status == "FAILED"
+    (folder,) = (tmp_path / "runs").glob("2*")
+    imgcls.resume(imgcls.Run(folder))
+    (found,) = client.search_runs([experiment.experiment_id])
+    assert (found.info.run_id, found.info.status) == (begun.info.run_id, "FINISHED")
+    assert {metric.step for metric in client.get_metric_history(found.info.run_id, "val_accuracy")} == {1, 2}
 
 
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, monkeypatch):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgcls import runs
 from imgcls.errors import RunError
+from imgcls.files import write_text
 from imgcls.runs import Run
 from imgcls.tracking.tracker import Result
 from imgcls.wording import first_line
@@ -25,10 +27,11 @@ __all__ = ["MlflowTracker"]
 
 _FILES = (runs.SPEC, runs.RESOLVED, runs.ENVIRONMENT, runs.HISTORY, runs.METRICS, runs.CONFUSION_PNG, runs.CURVES_PNG)
 _LONGEST = 6000  # characters of a parameter
+_ID_LENGTH = 32  # hexadecimal digits
 
 
 class MlflowTracker:
-    """Logs a run.
+    """Logs a run; one that is gone on with is the same run there.
 
     Raises:
         RunError: the server cannot be reached.
@@ -44,11 +47,35 @@ class MlflowTracker:
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "imgcls")
             found = self._client.get_experiment_by_name(name)
             experiment = found.experiment_id if found else self._client.create_experiment(name)
-            self._id = self._client.create_run(experiment, run_name=run.name).info.run_id
-            for key, value in settings.items():
-                self._client.log_param(self._id, key, str(value)[:_LONGEST])
+            self._id = self._begun_before() or self._begin(experiment, settings)
         except MlflowException as error:
             raise RunError(f"tracking: mlflow: {first_line(error)}") from error
+
+    def _begun_before(self) -> str | None:
+        """Return the id of what is gone on with, where the server still has it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with self._run.path(runs.MLFLOW).open(encoding="ascii", errors="replace") as file:
+                known = file.readline(_ID_LENGTH)
+        except FileNotFoundError:
+            return None
+        if not re.fullmatch(rf"[0-9a-f]{{{_ID_LENGTH}}}", known):
+            return None
+        try:
+            self._client.update_run(known, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return known
+
+    def _begin(self, experiment: str, settings: Mapping[str, Any]) -> str:
+        identity: str = self._client.create_run(experiment, run_name=self._run.name).info.run_id
+        write_text(self._run.path(runs.MLFLOW), f"{identity}\n")
+        for key, value in settings.items():
+            self._client.log_param(identity, key, str(value)[:_LONGEST])
+        return identity
 
     def epoch(self, row: EpochRow) -> None:
         values = {key: value for key, value in asdict(row).items() if key != "epoch"}
