@@ -35,21 +35,35 @@ SPEC = {
     "device": "cpu",
 }
 
-# Trains from given weights, and a whole run twice; what it prints is read as JSON.
+# Trains from given weights, a whole run twice, and one that is interrupted within an epoch and gone on with; what it
+# prints is read as JSON.
 PROGRAM = """
 import json, os, sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_backends import SPEC, final_weights
 import numpy as np
 import imgcls
 from imgcls.experiment.evaluating import evaluate
 
+class Stops(imgcls.Observer):
+    def batch(self, epoch, step, steps, loss, accuracy):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
 name, folder = sys.argv[1:3]
-runs = [imgcls.train(SPEC | {"backend": name}, runs_dir=folder) for _ in range(2)]
+spec = SPEC | {"backend": name}
+runs = [imgcls.train(spec, runs_dir=folder) for _ in range(2)]
+try:
+    imgcls.train(spec, runs_dir=f"{folder}/stopped", observer=Stops())
+except KeyboardInterrupt:
+    (stopped,) = imgcls.list_runs(Path(folder, "stopped"))
+resumed = imgcls.resume(stopped)
 again = evaluate(runs[0])
 np.savez(f"{folder}/weights.npz", *final_weights(name))
 print(json.dumps({
     "runs": [str(run.folder) for run in runs],
+    "resumed": str(resumed.folder),
     "evaluated": again.metrics["accuracy"],
     "tensorflow": "tensorflow" in sys.modules,
 }))
@@ -84,9 +98,9 @@ def final_weights(name):
     images, labels = draw.integers(0, 256, (100, 8, 8, 1), dtype=np.uint8), draw.integers(0, 10, 100, dtype=np.int32)
     network = build_network(spec, (8, 8, 1), 10, None)
     network.set_weights([draw.normal(0, 0.2, weight.shape) for weight in network.get_weights()])
-    feed = TrainingFeed(spec, (images,), np.arange(100), labels, 10)
+    feed = TrainingFeed(spec, lambda _: images, np.arange(100), labels, 10)
     trainer = augmenting_model(spec.augmentation, network, (8, 8, 1))
-    train_network(spec, network, lambda _: StageParts(trainer, feed, None, flops=1), Nobody())
+    train_network(spec, network, lambda *_: StageParts(trainer, feed, None, flops=1), Nobody())
     assert keras.backend.backend() == name
     return network.get_weights()
 
@@ -120,6 +134,16 @@ def test_a_run_on_another_backend_repeats_to_the_bit_without_tensorflow(trained)
     assert first.environment["versions"][name]
     assert "tensorflow" not in first.environment["versions"]
     assert first.environment["deterministic"] is True
+
+
+def test_what_goes_on_within_an_epoch_on_another_backend_ends_as_what_was_not_interrupted(trained):
+    _, told, _ = trained
+    whole, resumed = Run(Path(told["runs"][0])), Run(Path(told["resumed"]))
+    assert [each["epochs"] for each in resumed.environment["resumed"]] == [1]
+    assert resumed.path("predictions.csv").read_text() == whole.path("predictions.csv").read_text()
+    assert resumed.metrics == whole.metrics
+    histories = [run.history.drop(columns="seconds").to_dict() for run in (resumed, whole)]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="tensorflow is not installed")
