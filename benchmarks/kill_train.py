@@ -100,7 +100,7 @@ def killed_until_done(
             command(*arguments, "--runs-dir", folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         try:
-            _, error = process.communicate(timeout=rng.uniform(0.3, 1.0) * longest)
+            _, error = process.communicate(timeout=rng.uniform(0.2, 0.7) * longest)
             if process.returncode:
                 raise RuntimeError(f"it ended with {process.returncode}: {error}")
         except subprocess.TimeoutExpired:

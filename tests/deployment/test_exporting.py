@@ -56,7 +56,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
 ALL = {"formats": formats.NAMES, "quantize": formats.QUANTIZED}
 
 
-SLOW = ("airbench, bfloat16", "resnet, zca")
+SLOW = ("airbench, bfloat16", "resnet, zca", "backbone")
 
 
 @pytest.fixture(
@@ -164,6 +164,7 @@ def test_onnx_has_the_classes_names_and_a_free_batch(exported):
 
 
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*tf.lite.Interpreter is deprecated:UserWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("exported", ["resnet, zca"], indirect=True)
 def test_what_the_documentation_shows_runs_as_it_stands(exported, monkeypatch):
     run, export = exported

@@ -42,16 +42,25 @@ SPEC = {
     "early_stopping": 5,
 }  # fmt: skip
 
-# Trains a spec over three logical processors, after another one, as in a notebook.
+# Trains a spec over three logical processors, after another one, as in a notebook; where so told it is ended after an
+# epoch and gone on with.
 MIRRORED = """
 import json, sys
+from pathlib import Path
 import tensorflow as tf
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 3)
 import imgcls
 spec = json.loads(sys.argv[1]) | {"distribute": "mirrored"}
 imgcls.train(spec | {"architecture": ["flatten"], "epochs": 1, "stages": []}, runs_dir=sys.argv[2])
-run = imgcls.train(spec, runs_dir=sys.argv[2])
+class Stops(imgcls.Observer):
+    def epoch(self, row):
+        if str(row.epoch) == sys.argv[3]:
+            raise KeyboardInterrupt
+try:
+    run = imgcls.train(spec, runs_dir=sys.argv[2], observer=Stops())
+except KeyboardInterrupt:
+    run = imgcls.resume(imgcls.list_runs(Path(sys.argv[2]))[-1])
 print(run.folder)
 """
 
@@ -68,24 +77,32 @@ def assert_same_training(run, other):
     np.testing.assert_allclose(*probabilities, atol=1e-4)
 
 
-def over_three_devices(spec, tmp_path):
+def over_three_devices(spec, tmp_path, ended_after="never"):
     """The run of a spec over three logical processors, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", MIRRORED, json.dumps(spec), str(tmp_path / "runs")],
+        [sys.executable, "-c", MIRRORED, json.dumps(spec), str(tmp_path / "runs"), ended_after],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return Run(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(
-    "images", [pytest.param(99, marks=pytest.mark.slow), 101]
-)  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [99, 101])  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
 def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
     spec = SPEC | {"data": {"source": "digits", "limit": {"train": images}}}
     mirrored = over_three_devices(spec, tmp_path)
     assert (mirrored.environment["replicas"], mirrored.environment["workers"]) == (3, 1)
     assert_same_training(mirrored, imgcls.train(spec, runs_dir=tmp_path / "runs"))
+
+
+@pytest.mark.slow
+def test_what_goes_on_between_epochs_over_three_devices_ends_as_what_was_not_interrupted(tmp_path):
+    whole, resumed = over_three_devices(SPEC, tmp_path), over_three_devices(SPEC, tmp_path, ended_after="2")
+    assert [each["epochs"] for each in resumed.environment["resumed"]] == [1]
+    assert resumed.path("predictions.csv").read_text() == whole.path("predictions.csv").read_text()
+    for ours, theirs in zip(resumed.model().get_weights(), whole.model().get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow
@@ -121,6 +138,7 @@ def start_workers(tmp_path, spec):
     return workers
 
 
+@pytest.mark.slow
 def test_two_workers_train_as_one_process_does_and_write_one_run(tmp_path):
     workers = start_workers(tmp_path, SPEC)
     (told, progress), (told_by_other, progress_of_other) = (worker.communicate(timeout=300) for worker in workers)
