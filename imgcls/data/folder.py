@@ -51,6 +51,7 @@ def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple
         _check_folder(root, f"data.{part}", _folder_names(path))
     apart = {os.path.realpath(root) for part, root in roots.items() if part != "train"}
     listing = _list(path, roots, apart)
+    _check_depth(listing)
     used = apart | {os.path.realpath(roots["train"])}
     others = [name for name in _folder_names(path) if not _is_hidden(name)]
     beside = [name for name in others if os.path.realpath(path / name) not in used]
@@ -207,6 +208,20 @@ def _check_folder(path: Path, key: str, siblings: list[str] | None = None) -> No
         raise DataError(f"{key}: {place} is a file; a folder with a sub-folder for each class is looked for")
     hint = nearest(path.name, siblings or ())
     raise DataError(f"{key}: there is no folder {place}{hint}; a folder with a sub-folder for each class is looked for")
+
+
+def _check_depth(listing: Listing) -> None:
+    """Raise if the classes seem to be the folders of the only folder."""
+    if len(listing.classes) != 1:
+        return
+    (only,) = listing.classes
+    places = [id_.split("/") for id_ in listing.ids]
+    below = sorted({place[1] for place in places})
+    if len(below) > 1 and all(place[0] == only and len(place) > 2 for place in places):
+        raise DataError(
+            f"{listing.origin} has 1 class ({only}); at least two are needed. If the folders in it are the classes "
+            f"({some(below)}), the path is {listing.origin}/{only}"
+        )
 
 
 def _no_classes(root: Path, seen: _Seen) -> str:

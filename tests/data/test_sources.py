@@ -280,6 +280,12 @@ def test_class_folders_that_do_not_do_are_named(make: dict[str, int], said: str,
         load(source="folder", path="data")
 
 
+def test_a_folder_above_the_classes_is_told_with_the_path_that_is_meant(folder: Make, load: Make) -> None:
+    root = folder(**{"photos/cat": 5, "photos/dog": 5})
+    with pytest.raises(DataError, match=rf"folders in it are the classes \(cat, dog\), the path is {root}/photos$"):
+        load(source="folder", path="data")
+
+
 def test_a_missing_path_is_shown_in_full(load: Make, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=str(tmp_path / "nix")):
         load(source="folder", path="nix")
