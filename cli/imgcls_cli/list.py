@@ -61,7 +61,9 @@ def list_runs(
     elif chosen == "markdown":
         emit(_markdown(records))
     elif records:
-        out.print(_table(records, narrow=out.width < 90))
+        table = _table(records, narrow=False)
+        fits = out.measure(table, options=out.options.update(width=1000)).maximum <= out.width
+        out.print(table if fits else _table(records, narrow=True))
     if not runs_dir.is_dir():
         err.print(plain(f"there is no folder {runs_dir}"), soft_wrap=True)
     elif not records and not chosen:

@@ -9,6 +9,7 @@ import pytest
 from run_folders import make_run, make_unfinished, write_history
 
 from imgcls import runs
+from imgcls_cli import console
 from imgcls_cli.lines import duration
 
 pytestmark = pytest.mark.usefixtures("wide")
@@ -178,6 +179,15 @@ def test_sixty_columns_are_enough(imgcls_process, runs_dir, command):
     assert result.code == 0
     assert max(map(len, result.out.splitlines())) <= 60
     assert "0.6667" in result.out
+
+
+@pytest.mark.parametrize("width", [70, 92, 108, 140])
+def test_list_breaks_no_name_for_the_sake_of_a_figure(imgcls, runs_dir, monkeypatch, width):
+    run = make_run(runs_dir, "tulips_at_32_with_dropout")
+    monkeypatch.setattr(console.out, "width", width)
+    out = imgcls("list").out
+    assert run.name in out
+    assert "0.6667" in out
 
 
 def test_compare_marks_the_best_and_shows_what_differs(imgcls, runs_dir):
