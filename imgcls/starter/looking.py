@@ -20,7 +20,7 @@ from imgcls.data.sources import list_source
 from imgcls.errors import DataError
 from imgcls.spec.data import DataSpec
 from imgcls.starter.finding import Found
-from imgcls.wording import counted, display
+from imgcls.wording import counted, display, some
 
 __all__ = ["Seen", "look"]
 
@@ -33,7 +33,9 @@ class Seen:
     """What there is to choose by.
 
     Attributes:
-        counts: images of each class, all parts together.
+        classes: those that can be divided into the parts that are needed.
+        too_small: the others, with their images.
+        counts: images of each of the classes, all parts together.
         learnt: likewise, of the images that are to train on, validation images included where these are not given.
         parts: part → images, of the parts that the data gives itself; empty where it gives none.
         height, width: median of the pictures looked at, in pixels.
@@ -43,6 +45,7 @@ class Seen:
 
     found: Found
     classes: tuple[str, ...]
+    too_small: dict[str, int]
     counts: tuple[int, ...]
     learnt: tuple[int, ...]
     parts: dict[str, int]
@@ -75,6 +78,9 @@ class Seen:
             f"{kind} in {display(self.found.path)}",
             f"{counted(self.images, 'image')} of {counted(len(self.classes), 'class', 'classes')}, {each}",
         ]
+        if self.too_small:
+            few = [f"{name} {count}" for name, count in self.too_small.items()]
+            lines.append(f"left out, for too few images to be divided: {some(few)}")
         if self.parts:
             lines.append("divided already: " + ", ".join(f"{part} {count:,}" for part, count in self.parts.items()))
         about = "" if self.same_size else "about "
@@ -96,12 +102,19 @@ def look(found: Found) -> Seen:
         raise DataError(f"{display(found.path)} has one class alone, {name}: two or more are needed")
     sizes, grey = _pictures(listing)
     height, width = (int(median(side)) for side in zip(*sizes, strict=True))
+    counts = _counts(listing, listing.labels)
+    learnt = _counts(listing, listing.labels[listing.parts == PARTS.index("train")])
+    parts = _parts(listing, sources)
+    needed = 1 + len({"validation", "test"} - parts.keys())
+    enough = [index for index, count in enumerate(learnt) if count >= needed]
+    kept = enough if len(enough) > 1 else range(len(learnt))  # of which training will tell
     return Seen(
         found=found,
-        classes=listing.classes,
-        counts=_counts(listing, listing.labels),
-        learnt=_counts(listing, listing.labels[listing.parts == PARTS.index("train")]),
-        parts=_parts(listing, sources),
+        classes=tuple(listing.classes[index] for index in kept),
+        too_small={name: counts[index] for index, name in enumerate(listing.classes) if index not in kept},
+        counts=tuple(counts[index] for index in kept),
+        learnt=tuple(learnt[index] for index in kept),
+        parts=parts,
         height=height,
         width=width,
         same_size=len(set(sizes)) == 1,

@@ -40,7 +40,8 @@ def propose(seen: Seen, path: str) -> list[Line]:
 def _data(seen: Seen, path: str) -> list[Line]:
     share = 0.1 if seen.images >= MANY else 0.15
     parts = {part: f"{part}: {share}" for part in ("validation", "test") if part not in seen.parts}
-    given = "".join(f", {text}" for text in parts.values())
+    classes = f", classes: [{', '.join(map(quoted, seen.classes))}]" if seen.too_small else ""
+    given = classes + "".join(f", {text}" for text in parts.values())
     text = f"data: {{source: {seen.found.source}, path: {quoted(path)}{given}}}"
     if not parts:
         return [Line(text, "it is divided already")]

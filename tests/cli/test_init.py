@@ -116,6 +116,19 @@ def test_for_few_photos_transfer_is_proposed_and_trains(imgcls, here, tmp_path):
     assert trained.code == 0, trained.err
 
 
+def test_classes_that_cannot_be_divided_are_left_out_and_told(imgcls, here):
+    photos = make_color_photos(here / "photos")
+    for name, count in (("rare", 1), ("none", 0)):
+        (photos / name).mkdir()
+        for image in sorted((photos / "red").iterdir())[:count]:
+            shutil.copy(image, photos / name)
+    done = imgcls("init", "--data", "photos", "--out", "few.yaml")
+    assert "left out, for too few images to be divided: none 0, rare 1" in done.out + done.err
+    spec = load_spec(here / "few.yaml").spec
+    assert spec.data.classes == ("blue", "green", "red")
+    assert imgcls("data", "few.yaml").code == 0
+
+
 def test_given_parts_are_kept_and_only_the_missing_one_is_carved(imgcls, here, tmp_path):
     done = imgcls("init", "--data", train_and_test(tmp_path))
     assert "train 60, test 60" in done.out
