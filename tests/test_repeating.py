@@ -171,7 +171,7 @@ def test_what_is_remarkable_of_a_result_is_told_once_with_how_often(spec, tmp_pa
     assert found["not_better_than_majority"].startswith("in 2 of 3 repeats, for instance: accuracy 0.333")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_repeat_leaves_nothing_of_its_network_in_memory(spec, tmp_path):
     import gc
 

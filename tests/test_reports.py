@@ -130,7 +130,7 @@ def test_repeats_have_means_and_all_their_answers_together(tmp_path):
     assert f"{total} test images." in page.text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_has_its_verdict_pictures_and_every_trial(tmp_path):
     base = {
         "data": "digits",

@@ -324,7 +324,7 @@ def test_one_of_several_workers_is_refused(interrupted):
         imgcls.resume(run)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_repeats_those_that_are_not_finished_go_on(tmp_path, cache):
     spec = {**PLAIN, "repeats": 2, "epochs": 2}
     (tmp_path / "a").mkdir()

@@ -202,7 +202,7 @@ def test_a_stage_begins_with_the_best_weights_of_the_one_before_and_a_rule_that_
         np.testing.assert_array_equal(best, kept)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_unfreezing_trains_what_was_frozen_and_only_then(spec, tmp_path):
     backbone = {"backbone": "mobilenet", "weights": "none", "cut": "conv_dw_1_relu"}
     seen = []

@@ -54,7 +54,7 @@ def test_a_run_is_in_tensorboard_as_it_is_in_its_folder(tmp_path):
     assert status == 1  # success
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.plugins.hparams import metadata
@@ -72,7 +72,7 @@ def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
         assert scalars(found, "objective/val_accuracy") == [(0, pytest.approx(accuracy))]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # MLflow's and its database's own
 def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
     pytest.importorskip("mlflow")
@@ -91,7 +91,7 @@ def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
     assert "confusion_matrix.png" in [file.path for file in client.list_artifacts(found.info.run_id)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_gone_on_with_is_the_same_run_in_mlflow(tmp_path, monkeypatch):
     pytest.importorskip("mlflow")

@@ -60,7 +60,7 @@ def test_an_unknown_backbone_is_refused_with_the_nearest(imgcls):
     assert "did you mean mobilenet?" in done.err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_benchmark_measures_steps_here(imgcls):
     done = imgcls("backbones", "vgg16", "--benchmark", "--resolution", "32", "--batch", "2", "--json")
     assert done.code == 0, done.err

@@ -142,7 +142,7 @@ def test_weights_that_keras_has_are_named(monkeypatch, tmp_path):
     assert "mobilenet_1_0_224_tf_no_top.h5 (3.0 kB)" in line.text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_terminal_that_cannot_show_all_names_is_a_note(imgcls_process):
     done = imgcls_process("doctor", PYTHONIOENCODING="ascii", PYTHONUTF8="0", COLUMNS="50")
     assert "note     terminal" in done.out

@@ -22,7 +22,7 @@ def sweep_file(tmp_path):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dry_run_lists_the_points_and_makes_no_folder(imgcls, sweep_file, tmp_path):
     done = imgcls("sweep", sweep_file, "--dry-run", "--trials", "2", "-s", "epochs=7", "--runs-dir", tmp_path / "runs")
     assert done.code == 0
@@ -53,7 +53,7 @@ def test_a_wrong_option_is_a_problem_of_its_key(imgcls, sweep_file):
     assert "method  got 'tpee'; did you mean tpe?" in done.err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_and_shown(imgcls, sweep_file, tmp_path, wide):
     command = [sys.executable, "-m", "imgcls_cli", "sweep", sweep_file, "--runs-dir", tmp_path / "runs"]

@@ -32,7 +32,7 @@ def test_the_quickstart_reaches_its_accuracy_and_ends_with_the_folder(imgcls_pro
     assert "accuracy" in done.out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_get_the_same_weights_and_figures(imgcls_process, tmp_path):
     augmented = [*TINY, "-s", "augmentation.rotation=10", "-s", "seed=7"]
     folders = [
@@ -130,7 +130,7 @@ def endless_run(folder):
     [
         (signal.SIGTERM, 143),
         pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
     ],
 )
 def test_a_signal_ends_the_run_in_order(number, code, tmp_path):
@@ -173,7 +173,7 @@ def test_help_names_arguments_alike_everywhere(imgcls, command):
     assert ("RUN" if command == "evaluate" else "SPEC") in usage.partition("[OPTIONS]")[2].splitlines()[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_is_readable_and_marked_unfinished(imgcls, tmp_path):
     with endless_run(tmp_path / "runs") as process:
         process.kill()

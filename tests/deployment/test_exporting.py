@@ -56,12 +56,14 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "export.md"
 ALL = {"formats": formats.NAMES, "quantize": formats.QUANTIZED}
 
 
-SLOW = ("airbench, bfloat16", "resnet, zca", "backbone")
+MARKS = {"airbench, bfloat16": "slow", "resnet, zca": "slow", "backbone": "long"}
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS],
+    params=[
+        pytest.param(name, marks=getattr(pytest.mark, MARKS[name])) if name in MARKS else name for name in NETWORKS
+    ],
 )
 def exported(request, tmp_path_factory):
     """A run of each network and its export in all formats."""
@@ -164,7 +166,7 @@ def test_onnx_has_the_classes_names_and_a_free_batch(exported):
 
 
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*tf.lite.Interpreter is deprecated:UserWarning")
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("exported", ["resnet, zca"], indirect=True)
 def test_what_the_documentation_shows_runs_as_it_stands(exported, monkeypatch):
     run, export = exported

@@ -83,7 +83,7 @@ def test_without_a_cluster_no_folder_is_made(tmp_path, address, why):
     assert not list((tmp_path / "runs").glob("*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_node_that_sees_neither_folder_nor_images_is_sent_the_ones_and_sends_the_other(color_photos, tmp_path):
     loaded = load_spec({**BASE, "data": str(color_photos), "resolution": 8, "evaluate_on": "validation"})
     elsewhere = tmp_path / "elsewhere"

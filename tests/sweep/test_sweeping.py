@@ -116,7 +116,7 @@ def test_the_test_part_is_needed_by_none_and_validation_by_all(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_repeats_are_averaged_and_a_point_that_falls_behind_is_given_up(tmp_path):
     parameters = {"lr": [0.01, 0.011, 0.012, 1e-7]}
     prune = {"method": "median", "warmup_epochs": 1, "startup_trials": 2}
@@ -153,7 +153,7 @@ class _KillsItsWorker(Observer):
         self.folder = folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_dies_costs_its_trial_only(tmp_path):
     parameters = {"lr": [0.01, 0.02, 0.03]}
     run = sweep(
@@ -163,7 +163,7 @@ def test_a_worker_that_dies_costs_its_trial_only(tmp_path):
     assert "its process ended" in rows(run)[1]["message"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path):
     path = tmp_path / "many.yaml"
     path.write_text(json.dumps({"base": BASE, "parameters": {"lr": [0.01, 0.02, 0.03]}, "jobs": 1}))

@@ -87,8 +87,10 @@ def over_three_devices(spec, tmp_path, ended_after="never"):
     return Run(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("images", [99, 101])  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "images", [pytest.param(99, marks=pytest.mark.slow), 101]
+)  # parts of 6, 7 and 7; at last of 6, 6 and 7, or of a single image
 def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
     spec = SPEC | {"data": {"source": "digits", "limit": {"train": images}}}
     mirrored = over_three_devices(spec, tmp_path)
@@ -96,7 +98,7 @@ def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
     assert_same_training(mirrored, imgcls.train(spec, runs_dir=tmp_path / "runs"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_goes_on_between_epochs_over_three_devices_ends_as_what_was_not_interrupted(tmp_path):
     whole, resumed = over_three_devices(SPEC, tmp_path), over_three_devices(SPEC, tmp_path, ended_after="2")
     assert [each["epochs"] for each in resumed.environment["resumed"]] == [1]
@@ -138,7 +140,7 @@ def start_workers(tmp_path, spec):
     return workers
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_train_as_one_process_does_and_write_one_run(tmp_path):
     workers = start_workers(tmp_path, SPEC)
     (told, progress), (told_by_other, progress_of_other) = (worker.communicate(timeout=300) for worker in workers)

@@ -99,7 +99,7 @@ def test_the_training_is_the_same_as_through_the_frozen_layers_and_the_next_comp
     ("augmentation", "passes"),
     [
         ({"rotation": 30, "horizontal_flip": True, "views": 2}, 2),
-        pytest.param({"rotation": 30, "horizontal_flip": True}, 0, marks=pytest.mark.slow),
+        pytest.param({"rotation": 30, "horizontal_flip": True}, 0, marks=pytest.mark.long),
         # whom an image is mixed with is another one in each epoch
         pytest.param({"mixup": 0.2, "views": 2}, 0, marks=pytest.mark.slow),
     ],
@@ -113,7 +113,7 @@ def test_augmented_views_pass_once_each_and_endless_ones_in_every_epoch(augmenta
     np.testing.assert_allclose(history(run), history(plain), rtol=2e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stages_train_the_head_on_features_and_then_the_network_on_images(train, monkeypatch):
     stages = [{"epochs": 2, "trainable": "none"}, {"epochs": 2, "trainable": 4, "lr": 1e-4}, {"epochs": 1}]
     run, passed = train(stages=stages)
@@ -125,7 +125,7 @@ def test_stages_train_the_head_on_features_and_then_the_network_on_images(train,
     np.testing.assert_allclose(history(run), history(plain), rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_cache_that_cannot_be_written_costs_time_only(train, monkeypatch, caplog):
     from imgcls.data.cache import Cache
     from imgcls.errors import RunError
