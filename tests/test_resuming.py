@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from photos import make_color_photos
 import imgcls
 from imgcls import DataError, Observer, Run, RunError, SpecError, runs
 from imgcls.checkpoints import Checkpoints, Stored
+from imgcls.experiment.keeping import RunKeeper
 from imgcls.files import read_csv
+from imgcls.recording import Clock
+from imgcls.spec.checkpoints import CheckpointSpec
+from imgcls.training.checkpoint import Checkpoint, Spent
+from imgcls.training.state import TrainingState
 
 PLAIN = {
     "name": "once",
@@ -162,6 +168,30 @@ def test_a_checkpoint_is_kept_every_so_many_minutes_within_an_epoch(interrupted,
     interrupted("step", 1, 9, checkpoint={"minutes": 1e-6})
     steps = [record["underway"]["step"] for record in kept]
     assert steps == list(range(1, 10))
+
+
+def test_checkpoints_take_a_fiftieth_of_the_time_however_often_they_are_asked_for(tmp_path, monkeypatch):
+    now, made = [0.0], []
+    monkeypatch.setattr("imgcls.experiment.keeping.time.perf_counter", lambda: now[0])
+
+    def write(self, stored):
+        made.append(now[0])
+        now[0] += (0.5, 3.0, 1.0)[len(made) % 3]
+
+    monkeypatch.setattr(Checkpoints, "write", write)
+    keeper = RunKeeper(Run(tmp_path), CheckpointSpec(minutes=1e-6), Clock(), Observer())
+    checkpoint = Checkpoint(TrainingState(), {}, None, Spent())
+    spent = 0.0
+    while now[0] < 5000:
+        now[0] += 0.1
+        if keeper.is_due(10_000_000, is_epoch_over=False):
+            begun = now[0]
+            now[0] += 0.2  # the weights are fetched
+            keeper.keep(checkpoint)
+            spent += now[0] - begun
+            assert spent < 0.02 * now[0] + 3.2, "one more than expected, at most"
+    assert 0.015 < spent / now[0] < 0.0205
+    assert max(later - earlier for earlier, later in pairwise(made)) < 400
 
 
 def test_without_a_checkpoint_it_begins_anew_in_the_same_folder(interrupted, plain, cache):

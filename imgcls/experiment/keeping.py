@@ -29,8 +29,7 @@ _BYTES_A_SECOND = 300e6  # a guess of what the disk takes, until the first is wr
 class RunKeeper:
     """Keeps the checkpoints of a run in its folder: after epochs, every so many minutes within one, and at a signal.
 
-    Writing them takes at most a fiftieth of the time, but for the one that is made when the run is told to end: after
-    one that took a second, the next is not due for fifty.
+    They take at most a fiftieth of the time so far, but for the one that is made when the run is told to end.
 
     Args:
         run: whose folder they are in.
@@ -49,8 +48,10 @@ class RunKeeper:
         self.found = _found(run)
         self._rule, self._clock, self._observer = rule, clock, observer
         self._store = Checkpoints(run.path(CHECKPOINT)) if run.is_kept and rule is not None else None
-        self._made = time.perf_counter()  # the last one, or the beginning
+        self._began = self._made = time.perf_counter()  # the run; the last checkpoint
+        self._due_since: float | None = None
         self._cost_s: float | None = None  # of the last one
+        self._spent_s = 0.0  # on all of them
         self._told = False
 
     def take(self) -> Checkpoint | None:
@@ -62,15 +63,18 @@ class RunKeeper:
         """Tell whether a checkpoint of so many bytes should be made now."""
         if self._store is None or self._rule is None:
             return False
-        waited = time.perf_counter() - self._made
+        now = time.perf_counter()
         cost_s = size_bytes / _BYTES_A_SECOND if self._cost_s is None else self._cost_s
-        return waited >= cost_s / _SHARE and (is_epoch_over or waited >= 60 * self._rule.minutes)
+        is_affordable = self._spent_s + cost_s <= _SHARE * (now - self._began)
+        is_due = is_affordable and (is_epoch_over or now - self._made >= 60 * self._rule.minutes)
+        self._due_since = now if is_due else None  # from here on the training waits
+        return is_due
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint; where that fails, the training goes on without."""
         if self._store is None:
             return
-        begun = time.perf_counter()
+        begun = time.perf_counter() if self._due_since is None else self._due_since
         try:
             self._store.write(replace(checkpoint, phases=self._clock.so_far()).stored)
         except RunError as error:
@@ -80,6 +84,7 @@ class RunKeeper:
                 self._told = True
         self._made = time.perf_counter()
         self._cost_s = self._made - begun
+        self._spent_s += self._cost_s
 
 
 def _found(run: Run) -> Checkpoint | None:
