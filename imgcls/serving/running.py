@@ -13,7 +13,7 @@ from imgcls.inference import Classifier
 __all__ = ["require_packages", "serve"]
 
 _LOCAL = ("127.0.0.1", "localhost")
-_MAX_CONNECTIONS = 64  # more are told to come again: each may lay a request's files on the disk
+_BACKLOG = 16  # connections that are accepted before one of them is looked at
 _PACKAGES = {"fastapi": "fastapi", "python_multipart": "python-multipart", "uvicorn": "uvicorn"}
 
 
@@ -43,6 +43,7 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
     require_packages()
     import uvicorn
 
+    from imgcls.serving.connections import impatient, most_connections
     from imgcls.serving.service import build_service
 
     with _listener(host, port) as listener, warnings.catch_warnings():
@@ -52,8 +53,14 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
         # a page elsewhere whose name is made to lead to this machine must not be answered (DNS rebinding)
         hosts = _LOCAL if host in _LOCAL else ("*",)
+        most = most_connections()
         config = uvicorn.Config(
-            build_service(classifier, hosts), log_level="warning", access_log=False, limit_concurrency=_MAX_CONNECTIONS
+            build_service(classifier, hosts),
+            http=impatient(2 * most),
+            log_level="warning",
+            access_log=False,
+            limit_concurrency=most,
+            backlog=_BACKLOG,
         )
         uvicorn.Server(config).run(sockets=[listener])
 

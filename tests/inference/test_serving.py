@@ -4,10 +4,11 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ import imgcls
 from imgcls import RunError
 from imgcls.inference import open_classifier
 from imgcls.serving import running, service
+from imgcls.serving.connections import impatient
 
 
 @contextmanager
@@ -182,3 +184,31 @@ def test_the_command_serves_until_a_signal_ends_it(color_run):
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()
+
+
+async def _answer(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_connections_that_stand_still_are_closed_and_take_no_place_for_ever():
+    config = uvicorn.Config(_answer, http=impatient(6, patience_s=0.5), log_level="critical", ws="none", lifespan="off")
+    with running._listener("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = listener.getsockname()
+        try:
+            idle = [socket.create_connection(address, timeout=10) for _ in range(20)]
+            for each in idle:
+                with suppress(OSError):  # those beyond six are closed at once
+                    each.sendall(b"GET / HT")
+            for each in idle:
+                with suppress(ConnectionResetError):
+                    assert each.recv(1) == b"", "closed without an answer"
+                each.close()
+            assert httpx.get(f"http://127.0.0.1:{address[1]}/").text == "ok"
+            assert len(server.server_state.connections) <= 1, "the answered one, perhaps"
+        finally:
+            server.should_exit = True
+            thread.join()
