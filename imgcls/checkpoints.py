@@ -67,9 +67,9 @@ class Checkpoints:
         with suppress(OSError):  # then writing says why
             self.folder.mkdir(exist_ok=True)
         with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
-            file.writestr(_RECORD, json.dumps({"arrays": [*stored.arrays], "record": stored.record}))
+            file.writestr(zipfile.ZipInfo(_RECORD), json.dumps({"arrays": [*stored.arrays], "record": stored.record}))
             for name, array in stored.arrays.items():
-                with file.open(f"{name}.npy", "w", force_zip64=True) as part:
+                with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as part:
                     np.lib.format.write_array(part, np.asanyarray(array, order="C"), allow_pickle=False)
         sync_folder(self.folder)  # before those go that it takes the place of
         for number in numbers[: 1 - _KEPT]:

@@ -33,6 +33,7 @@ __all__ = [
 # A spreadsheet runs a cell that starts with one of these as a formula (OWASP, "CSV injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
+_PLAIN = {bool, float, int, str, type(None)}  # what stands in a line of JSON together
 _HALF = "half-"  # is in the name of a file until it is whole
 _LEFTOVER = re.compile(rf"\..+\.{_HALF}[a-z0-9_]{{8}}(\.\w+)?")
 
@@ -132,8 +133,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def strict_json(value: Any) -> str:
-    """Return ``value`` as JSON that every parser reads; NaN and infinities become null."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Return ``value`` as JSON that every parser reads; NaN and infinities become null.
+
+    A list of plain values, such as a row of a matrix, is a line.
+    """
+    return _json(value, "").encode("utf-8", "backslashreplace").decode("utf-8")  # bytes of paths that are no UTF-8
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -157,14 +161,21 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, map(_uncell, row), strict=True)) for row in rows[1:]]
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+def _json(value: Any, margin: str) -> str:
+    inner = margin + "  "
+    if isinstance(value, Mapping) and value:
+        lines = [f"{inner}{_json(str(key), '')}: {_json(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        kinds = set(map(type, value))  # a matrix may have millions of values
+        if not kinds <= _PLAIN:
+            lines = [inner + _json(item, inner) for item in value]
+            return "[\n" + ",\n".join(lines) + f"\n{margin}]"
+        if float in kinds:
+            value = [None if isinstance(item, float) and not math.isfinite(item) else item for item in value]
+    elif isinstance(value, float) and not math.isfinite(value):
+        value = None
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -108,7 +108,7 @@ def _log_handler(run: Run) -> logging.Handler:
         RunError: it cannot be written; names path and reason.
     """
     try:
-        handler = _Log(run.path(runs.LOG), encoding="utf-8")
+        handler = _Log(run.path(runs.LOG), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise RunError(f"cannot write {run.path(runs.LOG)}: {error.strerror or error}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

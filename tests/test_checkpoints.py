@@ -147,3 +147,9 @@ def test_one_that_cannot_be_written_names_path_and_reason(store):
     store.folder.write_text("a file where the folder should be")
     with pytest.raises(RunError, match=r"cannot write .*000001\.npz: Not a directory"):
         store.write(numbered(1))
+
+
+def test_a_clock_that_steps_back_before_the_first_zip_archive_ends_no_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    path = Checkpoints(tmp_path / "checkpoint").write(Stored({"epoch": 1}, {"w": np.zeros(2)}))
+    assert path.is_file()

@@ -97,3 +97,13 @@ def test_text_survives_a_csv_and_is_no_formula_in_it(text, tmp_path):
 def test_negative_numbers_stay_numbers(tmp_path):
     write_csv(tmp_path / "t.csv", ["x"], [[-0.5]])
     assert read_csv(tmp_path / "t.csv") == [{"x": "-0.5"}]
+
+
+def test_json_has_a_row_of_a_matrix_in_a_line_and_is_what_any_parser_reads():
+    value = {"a": [[1, 2], [3, math.nan]], "b": {}, "c": [], "d": [{"e": (1.5, None)}], 4: "é\udce9\n", "f": [[], {}]}
+    text = strict_json(value)
+    assert "    [1, 2],\n    [3, null]\n" in text
+    text.encode()
+    assert json.loads(text) == {
+        "a": [[1, 2], [3, None]], "b": {}, "c": [], "d": [{"e": [1.5, None]}], "4": "é\udce9\n", "f": [[], {}]
+    }  # fmt: skip
