@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 __all__ = ["GRACE_S", "Events", "Executor", "Pool", "Worker"]
 
-GRACE_S = 10.0
+GRACE_S = 6.0
 
 Events = queue.Queue[tuple["Worker", Mapping[str, Any]]]
 """What workers say. The last that is heard of one has ``gone``, why there will be no more, and perhaps

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pruned", "main"]
 
-_GRACE_S = 10.0  # for the run to be marked interrupted, when nobody listens any more
+_GRACE_S = 5.0  # for the run to be marked interrupted, when nobody listens any more
 
 
 class Pruned(BaseException):
