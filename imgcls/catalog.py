@@ -35,7 +35,10 @@ def list_runs(runs_dir: Path) -> list[Run]:
 
 
 def _is_run(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in (STATUS, SPEC, SWEEP))
+    try:
+        return any((folder / file).is_file() for file in (STATUS, SPEC, SWEEP))
+    except PermissionError:  # somebody else's: what is done with it says so
+        return True
 
 
 def _age(run: Run, taken: Collection[str]) -> tuple[str, int, int]:

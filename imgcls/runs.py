@@ -86,6 +86,7 @@ _CHECKED = (
     REPEATS_JSON, REPEATS_CSV, SWEEP_RESOLVED, SWEEP_JSON, SWEEP_CSV,
 )  # fmt: skip
 
+_FIRST_YEAR = 1980  # of a file in a zip archive, which a model is
 MAX_DEPTH = 100  # of what is nested in a spec
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
@@ -175,19 +176,19 @@ class Run:
             DataError: there is none (DamagedError: or its checksum is not that of ``SHA256SUMS``).
         """
         path = self.path(file)
-        if not path.is_file():
+        if not _is_there(path):
             raise DataError(self._missing(file))
         if wanted := self._checksum(file):
             try:
                 self._compare(file, sha256_of(path), wanted)
             except OSError as error:
-                raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+                raise _unreadable(path, error) from error
         return path
 
     @property
     def status(self) -> Status:
         """The state as the run left it; a run whose process is gone is ``interrupted``, whatever it last wrote."""
-        if not self.path(STATUS).exists():
+        if not _is_there(self.path(STATUS)):
             return Status("interrupted", "how it ended is not known" if self.has_begun else "stopped before it began")
         record = self._json(STATUS)
         try:
@@ -202,7 +203,7 @@ class Run:
     @property
     def has_begun(self) -> bool:
         """Whether all is written that a run starts from, so that it can be gone on with."""
-        return self.path(ENVIRONMENT).is_file()
+        return _is_there(self.path(ENVIRONMENT))
 
     @property
     def foreign_host(self) -> str:
@@ -246,7 +247,7 @@ class Run:
     @property
     def is_repeated(self) -> bool:
         """Whether it is a folder of repeats: each of them is a run, and it has no result of its own."""
-        return self.path(REPEATS_JSON).exists()
+        return _is_there(self.path(REPEATS_JSON))
 
     @cached_property
     def repeats(self) -> dict[str, Any]:
@@ -274,7 +275,7 @@ class Run:
     @property
     def is_sweep(self) -> bool:
         """Whether it is the folder of a sweep: its trials are runs, and it has no result of its own."""
-        return self.path(SWEEP_RESOLVED).exists()
+        return _is_there(self.path(SWEEP_RESOLVED))
 
     @property
     def members(self) -> tuple[Run, ...]:
@@ -300,7 +301,7 @@ class Run:
         try:
             return dict(_load_yaml(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+            raise _unreadable(path, error) from error
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
@@ -322,7 +323,7 @@ class Run:
     @property
     def epochs_done(self) -> int:
         """How many epochs are finished: the rows of ``history.csv``."""
-        return len(_rows(self.checked(HISTORY))) if self.path(HISTORY).is_file() else 0
+        return len(_rows(self.checked(HISTORY))) if _is_there(self.path(HISTORY)) else 0
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -351,7 +352,7 @@ class Run:
         try:
             checksums = read_checksums(path)
         except (OSError, ValueError) as error:
-            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+            raise _unreadable(path, error) from error
         if checksums is None:  # not completed, or by an earlier version
             return ""
         if file not in checksums:
@@ -384,7 +385,7 @@ class Run:
         except FileNotFoundError as error:
             raise DataError(self._missing(file)) from error
         except (OSError, ValueError, RecursionError) as error:
-            raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+            raise _unreadable(path, error) from error
         if wrong := _wrong_key(value, keys or {}):
             raise DamagedError(f"{path} is damaged: {wrong}")
         return dict(value)
@@ -396,6 +397,24 @@ class Run:
         if state == "completed":
             return f"{self.folder} has no {file}, though the run is marked completed"
         return f"{self.folder} has no {file}: the run is {state}"
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file of a run folder is there.
+
+    Raises:
+        DamagedError: the folder must not be read.
+    """
+    try:
+        return path.is_file()
+    except PermissionError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DamagedError:
+    if isinstance(error, PermissionError):
+        return DamagedError(f"{path} cannot be read: {error.strerror}")
+    return DamagedError(f"{path} is damaged: {first_line(error)}")
 
 
 def _load_yaml(text: str) -> Any:
@@ -459,9 +478,14 @@ def create_run(runs_dir: Path, name: str, *, now: datetime | None = None) -> Run
     """Make a new folder ``YYYY-MM-DD_HH-MM-SS_NAME``, with a number behind it where that one is taken.
 
     Raises:
-        RunError: it cannot be made; names path and reason.
+        RunError: it cannot be made, names path and reason; or the machine's clock is not set.
     """
-    stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name)}"
+    now = now or datetime.now()
+    if now.year < _FIRST_YEAR:
+        raise RunError(
+            f"the clock of this machine says {now:%Y-%m-%d}: it has to be set, runs are named and ordered by it"
+        )
+    stem = f"{now:%Y-%m-%d_%H-%M-%S}_{folder_name(name)}"
     check_writable(runs_dir)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -504,7 +528,7 @@ def _table(path: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     try:
         return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame.columns if name not in text})
     except ValueError as error:
-        raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+        raise _unreadable(path, error) from error
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -522,7 +546,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: a row has too few or too many values") from error
     except (OSError, csv.Error) as error:
-        raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+        raise _unreadable(path, error) from error
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         if file.read() not in (b"\n", b"\r"):

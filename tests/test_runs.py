@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from run_folders import make_run
 
 from imgcls import runs
 from imgcls.catalog import find_run, full_name, list_runs, refuse_groups
@@ -339,3 +340,20 @@ def test_a_log_that_is_cut_short_ends_no_run_and_prints_no_traceback(tmp_path, c
         logging.getLogger("imgcls").warning("a line")
     assert run.status.state == "completed"
     assert capsys.readouterr().err == ""
+
+
+def test_a_clock_that_is_not_set_is_told(tmp_path):
+    with pytest.raises(RunError, match="the clock of this machine says 1970-01-01"):
+        create_run(tmp_path, "a", now=datetime(1970, 1, 1).astimezone())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_must_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    run = make_run(tmp_path)
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=r"status\.json cannot be read: Permission denied$"):
+        _ = run.status

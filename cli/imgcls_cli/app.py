@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import logging
 import os
 import signal
 import sys
@@ -129,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal's encoding lacks is shown, not a crash
         with suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where it keeps its cache
     try:
         code = app(
             [each for each in given if each != "--debug"] or ["--help"], prog_name="imgcls", standalone_mode=False
@@ -175,12 +177,37 @@ def _report(error: Exception, *, debug: bool) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _say(f"the output cannot be written: {error.strerror}")
         return EXIT_FAILED
+    if reason := _refusal(error):
+        _say(reason)
+        return EXIT_FAILED
     if not debug:
         from imgcls_cli.crash import keep_traceback
 
         summary = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         _say(f"a bug in imgcls: {summary} ({keep_traceback(error)})")
     return EXIT_BUG
+
+
+def _refusal(error: Exception) -> str:
+    """Return what the system refuses the process, and what to do; an empty string for any other error."""
+    text = str(error)
+    if isinstance(error, FileNotFoundError) and "temporary directory" in text:
+        return "no folder for temporary files can be written to; set TMPDIR to one that can"
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    limits = {
+        errno.EMFILE: "ulimit -n",
+        errno.ENFILE: "ulimit -n",
+        errno.EAGAIN: "ulimit -u",
+        errno.ENOMEM: "ulimit -v",
+    }
+    if isinstance(error, OSError) and error.errno in limits:
+        return f"the system refuses: {text}; {limits[error.errno]} shows the limit"
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return "the system refuses another thread; ulimit -u shows the limit"
+    if isinstance(error, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text.lower()):
+        return f"the system refuses the memory that a library needs ({text}); ulimit -v shows the limit"
+    return ""
 
 
 def _usage_message(error: Any) -> str:

@@ -71,7 +71,7 @@ def _print(comparison: Comparison) -> None:
         out.print(plain(text, "bold"))
     for note in comparison.notes:
         err.print(plain(f"note: {note}", "yellow"), soft_wrap=True)
-    if not comparison.settings:
+    if not comparison.settings and sum(run.has_settings for run in comparison.runs) > 1:
         err.print("the settings do not differ")
 
 

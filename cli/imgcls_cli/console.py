@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TextIO, cast
 
 from rich import box
 from rich.console import Console
@@ -19,11 +21,42 @@ __all__ = ["emit", "err", "new_table", "one_format", "one_line", "out", "plain",
 PIPE_COLUMNS = 200  # into a file or pipe nothing needs to be cut
 
 
+class _Lenient:
+    """A stream that is given up in silence where it cannot be written to: its disk is full, or nobody reads it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._given_up():
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._given_up():
+            self._stream.flush()
+
+    @contextmanager
+    def _given_up(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
 class _ProgressConsole(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on in silence: a training must not die because nobody reads its progress any more."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    """Where progress is told: a training must not die because that cannot be written any more."""
+
+    @property
+    def file(self) -> IO[str]:
+        return cast("IO[str]", _Lenient(super().file))
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
 
 
 def _width(stream: TextIO | None) -> int | None:
@@ -64,9 +97,13 @@ def warn(text: str) -> None:
 
 
 def emit(text: str) -> None:
-    """Write a result for machines to stdout, exactly as it is; a terminal gets it without what it would obey."""
-    text = safe(text) if sys.stdout.isatty() else text
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Write a result for machines to stdout: as UTF-8 whatever the locale, but to a terminal what it may be shown."""
+    text = text if text.endswith("\n") else text + "\n"
+    sys.stdout.flush()
+    if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+        sys.stdout.write(safe(text))
+    else:
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.flush()
 
 

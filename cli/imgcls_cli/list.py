@@ -78,10 +78,11 @@ def _record(run: Run) -> dict[str, Any]:
     record["started"] = _started(run)
     try:
         record["state"] = run.status.state
-    except (DataError, LookupError):
-        record["state"] = "damaged"
+        readers = (_trials,) if run.is_sweep else (_means,) if run.is_repeated else (_result, _seconds)
+    except (DataError, LookupError) as error:
+        record["state"] = "unreadable" if isinstance(error.__cause__, PermissionError) else "damaged"
         return record
-    for read in (_trials,) if run.is_sweep else (_means,) if run.is_repeated else (_result, _seconds):
+    for read in readers:
         try:
             record |= read(run)
         except (DataError, LookupError, TypeError):

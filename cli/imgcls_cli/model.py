@@ -36,12 +36,12 @@ def model(
     from imgcls.experiment import describe_network
     from imgcls.files import strict_json
     from imgcls.spec import load_spec, parse_overrides
-    from imgcls_cli.console import out
+    from imgcls_cli.console import emit, out
 
     loaded = load_spec(spec, parse_overrides(settings or []))
     summary = describe_network(loaded, classes=classes)
     if json:
-        typer.echo(strict_json(asdict(summary)))
+        emit(strict_json(asdict(summary)))
         return
     out.print(_table(summary, out.width))
     trainable, total = summary.trainable_params, summary.total_params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,6 +43,7 @@ def end_on_signals() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
+    sys.unraisablehook = _hide_received
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, lambda *_: raise_received())
 
@@ -67,6 +69,12 @@ def raise_received() -> None:
     """
     if _received:
         raise KeyboardInterrupt if _received[0] == signal.SIGINT else Ended(_received[0])
+
+
+def _hide_received(unraisable: Any) -> None:
+    """Say nothing of a signal whose exception Python drops: it is not lost, see ``raise_received``."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt | Ended):
+        sys.__unraisablehook__(unraisable)
 
 
 def forget_received() -> None:

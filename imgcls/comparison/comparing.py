@@ -55,6 +55,7 @@ class Column:
     Attributes:
         repeats: how many were asked for, where it is a folder of repeats; None of one run.
         finished: how many of these are completed: what the means are of.
+        has_settings: whether its settings can be read.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Column:
     message: str
     repeats: int | None = None
     finished: int | None = None
+    has_settings: bool = True
 
     @property
     def count(self) -> str:
@@ -138,7 +140,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 
 def _column(side: Side) -> Column:
-    return Column(side.name, side.folder, side.state, side.message, side.repeats, side.finished)
+    return Column(side.name, side.folder, side.state, side.message, side.repeats, side.finished, bool(side.settings))
 
 
 def _lacking(side: Side) -> str:

@@ -20,6 +20,7 @@ from imgcls.wording import counted, display, some
 __all__ = ["ENDINGS", "list_class_folders", "list_folder", "list_images"]
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 NEVER_DATA = frozenset({"__macosx", "thumbs.db", "desktop.ini"})  # what macOS and Windows leave behind
 
 
@@ -205,7 +206,8 @@ def _check_folder(path: Path, key: str, siblings: list[str] | None = None) -> No
         return
     place = display(path.absolute())
     if path.exists():
-        raise DataError(f"{key}: {place} is a file; a folder with a sub-folder for each class is looked for")
+        packed = "; it has to be unpacked first" if path.suffix.lower() in ARCHIVES else ""
+        raise DataError(f"{key}: {place} is a file; a folder with a sub-folder for each class is looked for{packed}")
     hint = nearest(path.name, siblings or ())
     raise DataError(f"{key}: there is no folder {place}{hint}; a folder with a sub-folder for each class is looked for")
 

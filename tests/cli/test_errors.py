@@ -1,5 +1,6 @@
 """Every error of every command ends in one place: a message, an exit code, no traceback."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -206,3 +207,20 @@ def test_a_full_disk_under_the_output_is_no_bug(tmp_path):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "the output cannot be written: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (ImportError("libx.so: failed to map segment from shared object"), "ulimit -v"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "TMPDIR"),
+        (PermissionError(13, "Permission denied", "runs/a"), "runs/a: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(failing, error, said):
+    done = failing(error)
+    assert done.code == 1
+    assert said in done.err
+    assert "bug" not in done.err

@@ -3,6 +3,8 @@
 import io
 import re
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ from rich.console import Console
 
 from imgcls.runs import Run
 from imgcls.training.state import EpochRow
-from imgcls_cli import signals
+from imgcls_cli import console, signals
 from imgcls_cli.live import TerminalObserver
 from imgcls_cli.signals import Ended
 
@@ -121,3 +123,24 @@ def test_the_time_of_all_epochs_is_estimated_once_without_the_first_steps(stages
             observer.batch(1, step, 10, 0.5, 0.5)
         monkeypatch.undo()
     assert screen.getvalue().count("about 1 h 2 min for 300 epochs") == told
+
+
+def test_progress_that_cannot_be_written_ends_nothing():
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
+        progress = console._ProgressConsole(file=full)
+        for _ in range(3):
+            progress.print("epoch 1" * 10_000)
+
+
+def test_a_signal_that_python_drops_is_not_reported_and_other_errors_are():
+    code = """
+from imgcls_cli.signals import end_on_signals
+end_on_signals()
+class Drops:
+    def __init__(self, error): self.error = error
+    def __del__(self): raise self.error
+Drops(KeyboardInterrupt()); Drops(ValueError("seen"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "seen" in done.stderr
+    assert "KeyboardInterrupt" not in done.stderr

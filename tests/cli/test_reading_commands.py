@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,3 +327,46 @@ def test_five_thousand_classes_give_bounded_output(imgcls, runs_dir):
     make_run(runs_dir, "a", classes=classes, right=600, wrong=600)
     assert len(imgcls("show", "a").out) < 3000
     assert np.size(json.loads(imgcls("show", "a", "--json").out)["metrics"]["classes"]) == 600
+
+
+@pytest.fixture
+def closed(runs_dir, monkeypatch):
+    """A run folder that must not be read, beside one that may; the tests may be root's, who may read all."""
+    run = make_run(runs_dir, "closed")
+    make_run(runs_dir, "open")
+    is_file = Path.is_file
+
+    def refuse(path):
+        if path.parent == run.folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    return run
+
+
+def test_a_run_that_must_not_be_read_hides_no_other(imgcls, closed, wide):
+    out = imgcls("list").out
+    assert [line.split()[1] for line in out.splitlines() if "2026" in line or "_open" in line or "_closed" in line] == [
+        "unreadable", "completed"
+    ]  # fmt: skip
+    assert "status.json cannot be read: Permission denied" in imgcls("show", "closed").out
+
+
+def test_compare_says_nothing_of_settings_that_it_could_not_read(imgcls, runs_dir):
+    make_run(runs_dir, "a").path(runs.RESOLVED).write_text("{")
+    make_run(runs_dir, "b")
+    assert "do not differ" not in imgcls("compare", "a", "b").err
+
+
+def test_what_is_for_programs_is_utf_8_whatever_the_locale(runs_dir):
+    make_run(runs_dir, classes=("é", "日本", "🌵"))
+    environment = os.environ | {
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "LC_ALL": "C",
+        "PYTHONIOENCODING": "ascii",
+    }
+    command = [sys.executable, "-m", "imgcls_cli", "show", "latest", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert json.loads(done.stdout.decode("utf-8"))["metrics"]["classes"] == ["é", "日本", "🌵"]

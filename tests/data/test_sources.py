@@ -621,3 +621,9 @@ def test_animations_are_counted_each_time(folder: Make, load: Make) -> None:
         (finding,) = load(source="folder", path="data").findings
         assert finding.code == "first_frame_used"
         assert "cat/move.gif" in finding.message
+
+
+def test_an_archive_is_to_be_unpacked(load: Make, tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="it has to be unpacked first"):
+        load(source="folder", path="photos.zip")
