@@ -58,13 +58,15 @@ def predict(  # noqa: PLR0917 - an argument an option
         raise SpecError("--explain-layer: names a layer for --explain DIR, which is not given")
     end_on_signals()
     with TerminalObserver(err, nothing_yet="no result") as observer:
-        from imgcls.catalog import find_run
+        from imgcls.catalog import find_run, full_name
         from imgcls.files import csv_text, strict_json
         from imgcls.inference import predict as predict_images
         from imgcls.wording import counted
 
+        found = find_run(run, runs_dir)
+        observer.say(f"by {full_name(found)}")  # loading it takes seconds
         answers = predict_images(
-            find_run(run, runs_dir),
+            found,
             images,
             annotate=annotate,
             explain=explain,

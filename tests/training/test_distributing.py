@@ -98,7 +98,7 @@ def test_mirrored_over_three_devices_trains_as_one_does(tmp_path, images):
     assert_same_training(mirrored, imgcls.train(spec, runs_dir=tmp_path / "runs"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_goes_on_between_epochs_over_three_devices_ends_as_what_was_not_interrupted(tmp_path):
     whole, resumed = over_three_devices(SPEC, tmp_path), over_three_devices(SPEC, tmp_path, ended_after="2")
     assert [each["epochs"] for each in resumed.environment["resumed"]] == [1]
