@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import imgcls
 from imgcls.backend import start
+from imgcls.spec.overrides import parse_overrides
 
 
 def main() -> None:
@@ -37,8 +36,8 @@ def main() -> None:
         seconds.append(time.perf_counter() - begun)
 
     StageTraining._keep = timed  # type: ignore[method-assign] # noqa: SLF001
-    overrides = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in options.s)}
-    run = imgcls.train(options.spec, {**overrides, "checkpoint.minutes": 0.001}, runs_dir=options.runs_dir)
+    overrides = parse_overrides([*options.s, "checkpoint.minutes=0.001"])
+    run = imgcls.train(options.spec, overrides, runs_dir=options.runs_dir)
     epochs = sum(run.timings["epoch_seconds"])
     print(f"{len(seconds)} checkpoints took {sum(seconds):.2f} s of the {epochs:.0f} s of the epochs", end="")
     print(f": {sum(seconds) / epochs:.1%}; the longest {max(seconds, default=0):.2f} s")

@@ -219,9 +219,8 @@ def _usage_message(error: Any) -> str:
 def _say(message: str) -> None:
     from imgcls_cli.console import err, safe
 
-    with suppress(BrokenPipeError):
-        err.print("[bold red]error:[/]", end=" ", markup=True)
-        err.print(safe(message), soft_wrap=True)
+    err.print("[bold red]error:[/]", end=" ", markup=True)
+    err.print(safe(message), soft_wrap=True)
 
 
 def _closed() -> int:

@@ -99,11 +99,13 @@ def warn(text: str) -> None:
 def emit(text: str) -> None:
     """Write a result for machines to stdout: as UTF-8 whatever the locale, but to a terminal what it may be shown."""
     text = text if text.endswith("\n") else text + "\n"
-    sys.stdout.flush()
-    if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+    if sys.stdout.isatty():
         sys.stdout.write(safe(text))
-    else:
+    elif hasattr(sys.stdout, "buffer"):
+        sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    else:  # put there by a program, which takes text
+        sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -74,7 +74,7 @@ class RunKeeper:
         """Write a checkpoint; where that fails, the training goes on without."""
         if self._store is None:
             return
-        begun = time.perf_counter() if self._due_since is None else self._due_since
+        begun, self._due_since = self._due_since or time.perf_counter(), None
         try:
             self._store.write(replace(checkpoint, phases=self._clock.so_far()).stored)
         except RunError as error:

@@ -9,9 +9,9 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["PATIENCE_S", "impatient", "most_connections"]
+__all__ = ["impatient", "most_connections"]
 
-PATIENCE_S = 20.0  # without a byte of a request that has begun, or not even that
+_PATIENCE_S = 20.0  # without a byte of a request that has begun, or not even that
 _MOST = 64  # more are told to come again: each may lay a request's files on the disk
 
 
@@ -25,7 +25,7 @@ def most_connections() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else max(1, min(_MOST, soft // 8))
 
 
-def impatient(most: int, patience_s: float = PATIENCE_S) -> type[asyncio.Protocol]:
+def impatient(most: int, patience_s: float = _PATIENCE_S) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol for a service that has at most so many connections, and closes those that stand still.
 
     Args:
