@@ -300,7 +300,7 @@ class Run:
         path = self.checked(RESOLVED)
         try:
             return dict(_load_yaml(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, TypeError, ValueError) as error:
+        except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
             raise _unreadable(path, error) from error
 
     @cached_property

@@ -51,7 +51,8 @@ def impatient(most: int, patience_s: float = _PATIENCE_S) -> type[asyncio.Protoc
         def _look(self) -> None:
             if self.transport.is_closing():
                 return
-            is_awaited = self.cycle is None or self.cycle.more_body
+            cycle = self.cycle  # of the last request that began; its successor's head may be on the way
+            is_awaited = cycle is None or cycle.more_body or cycle.response_complete
             if is_awaited and self.loop.time() - self._heard > patience_s:
                 self.transport.abort()
             else:

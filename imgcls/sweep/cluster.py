@@ -43,6 +43,7 @@ LoadFor = Callable[[Mapping[str, Any]], Dataset]
 """What gives the images that a worker asks for."""
 
 _IMAGES, _FILES = "images", "files"  # what travels through the object store, by its key in a message
+_NOTICE_S = 10.0  # that Ray takes to notice that a node is gone; before, it would start the next worker there
 
 
 class Cluster:
@@ -123,7 +124,7 @@ class _Remote:
                 else:
                     events.put((self, message))
         except (ray.exceptions.RayError, OSError) as error:
-            time.sleep(GRACE_S)  # Ray takes a while to notice that a node is gone, and would start the next there
+            time.sleep(_NOTICE_S)
             gone = {"gone": _reason(error), "is_elsewhere": True}
         events.put((self, gone))
 
