@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imgcls.spec.optimization import Optimizer
+from imgcls.training.muon import Muon
 from imgcls.training.updates import SGD, Adam, AdamW
 
 __all__ = ["OPTIMIZER_CLASSES", "RateTable", "build_optimizer"]
@@ -24,7 +25,7 @@ OPTIMIZER_CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
     "ftrl": keras.optimizers.Ftrl,
     "lamb": keras.optimizers.Lamb,
     "lion": keras.optimizers.Lion,
-    "muon": keras.optimizers.Muon,
+    "muon": Muon,
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": SGD,
