@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from imgcls.errors import ImgclsError
+from imgcls.importing import claim_process
 from imgcls_cli import (
     audit,
     backbones,
@@ -112,6 +113,7 @@ def command() -> NoReturn:
 
     Taking TensorFlow down in order lasts .9 s and does nothing that the operating system does not do at once.
     """
+    claim_process()
     code = main()
     if not any(name in sys.modules for name in ("jax", "tensorflow", "torch")):
         sys.exit(code)

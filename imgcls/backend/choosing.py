@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 from imgcls.errors import RunError
 from imgcls.findings import Finding
+from imgcls.importing import sparing
 
 __all__ = ["INSTALLED_BY", "choose", "import_quietly", "is_installed", "quiet", "silent"]
 
@@ -54,8 +55,7 @@ def is_installed(package: str) -> bool:
 
 def import_quietly() -> None:
     """Import Keras and its backend, by default TensorFlow, and nothing more: no device is chosen."""
-    os.environ.setdefault(_VARIABLE, "tensorflow")
-    with quiet():
+    with quiet(), sparing(os.environ.setdefault(_VARIABLE, "tensorflow")):
         import keras  # noqa: F401 - only its import is wanted
 
 

@@ -14,7 +14,9 @@ __all__ = ["main"]
 def main() -> None:
     """Print the device that a run would take, after a convolution and its gradient on it."""
     from imgcls import backend
+    from imgcls.importing import claim_process
 
+    claim_process()
     device = backend.start("auto")
     import numpy as np
     import tensorflow as tf

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from filelock import FileLock
 
 from imgcls.errors import DataError, ImgclsError
+from imgcls.importing import claim_process
 from imgcls.observer import Observer
 from imgcls.runs import FINAL, Run
 from imgcls.sweep.images import Images, request_for
@@ -94,6 +95,7 @@ class _Trial(Observer):
 
 def main() -> None:
     """Train what the sweep hands out, until it has no more."""
+    claim_process()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 

@@ -1,0 +1,72 @@
+"""Keras is imported without the packages that imgcls does not need, in processes of its own alone."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from imgcls import importing
+
+OPTIONAL = ["matplotlib", "pandas", "sklearn"]
+SCRIPT = """
+import sys
+from imgcls import backend
+from imgcls.importing import claim_process
+{claim}
+backend.import_quietly()
+print(*(name for name in {names} if name in sys.modules))
+import keras, numpy, pandas, sklearn.metrics
+network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+network.compile(loss="mse")
+{fit}
+"""
+FITTED_TO_A_TABLE = "network.fit(pandas.DataFrame(numpy.ones((4, 2))), numpy.ones(4), verbose=0)"
+FITTED_TO_AN_ARRAY = "network.fit(numpy.ones((4, 2)), numpy.ones(4), verbose=0)"
+
+
+def imported(claim, fit):
+    script = SCRIPT.format(claim=claim, names=OPTIONAL, fit=fit)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_process_of_its_own_leaves_them_out_until_they_are_needed():
+    assert imported("claim_process()", FITTED_TO_AN_ARRAY) == []
+
+
+def test_another_process_has_keras_whole():
+    assert "pandas" in imported("", FITTED_TO_A_TABLE)
+
+
+@pytest.fixture
+def colorsys(monkeypatch):
+    monkeypatch.setattr(importing, "_PACKAGES", frozenset({"colorsys"}))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+
+
+def found_by_another_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(__import__("colorsys")))
+    thread.start()
+    thread.join()
+    return bool(found)
+
+
+def test_only_the_thread_that_imports_keras_does_without(colorsys, monkeypatch):
+    monkeypatch.setattr(importing, "_is_own", True)
+    with importing.sparing("tensorflow"):
+        with pytest.raises(ModuleNotFoundError, match="colorsys"):
+            __import__("colorsys")
+        assert found_by_another_thread()
+    assert __import__("colorsys").rgb_to_hsv
+
+
+def test_the_backend_itself_is_found(colorsys, monkeypatch):
+    monkeypatch.setattr(importing, "_is_own", True)
+    with importing.sparing("colorsys"):
+        assert __import__("colorsys").rgb_to_hsv
+
+
+def test_nothing_is_left_out_unless_the_process_is_claimed(colorsys):
+    with importing.sparing("tensorflow"):
+        assert __import__("colorsys").rgb_to_hsv
