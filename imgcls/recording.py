@@ -290,7 +290,8 @@ def _speed(result: TrainingResult, precision: str, replicas: int) -> dict[str, f
         return speed
     from imgcls.training.peak import peak_flops_per_second
 
-    reached, peak = result.flops * images_per_second, peak_flops_per_second(precision)
+    reached = result.flops * images_per_second
+    peak = max(reached, peak_flops_per_second(precision))  # another process may slow the machine just then
     return speed | {"flops_per_second": reached, "peak_flops_per_second": peak, "share_of_peak": reached / peak}
 
 

@@ -429,6 +429,24 @@ def test_every_loss_trains_and_is_what_keras_evaluates(loss, spec, tmp_path):
     assert keras.losses.get(loss)
 
 
+@pytest.mark.parametrize("measured", [1.0, 1e18])
+def test_the_share_of_the_peak_is_at_most_all_of_it(measured, spec, tmp_path, monkeypatch):
+    from imgcls.training import peak
+
+    monkeypatch.setattr("imgcls.recording._WORTH_A_PEAK_S", 0.0)
+    monkeypatch.setattr(peak, "peak_flops_per_second", lambda precision: measured)
+    timings = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path).timings
+    reached = timings["flops_per_second"]
+    assert timings["peak_flops_per_second"] == max(reached, measured)
+    assert timings["share_of_peak"] == min(1.0, reached / measured)
+
+
+def test_the_measured_peak_is_a_rate_of_this_machine():
+    from imgcls.training.peak import peak_flops_per_second
+
+    assert 1e8 < peak_flops_per_second("float32") < 1e16
+
+
 @pytest.mark.parametrize("name", ["adadelta", "adafactor", "adagrad", "adamax", "adamw", "ftrl", "lamb", "lion", "muon",
                                   "nadam", "rmsprop", "sgd"])  # fmt: skip
 def test_every_optimizer_trains(name, spec, tmp_path):
