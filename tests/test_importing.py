@@ -1,5 +1,6 @@
 """Keras is imported without the packages that imgcls does not need, in processes of its own alone."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -10,12 +11,17 @@ from imgcls import importing
 
 OPTIONAL = ["matplotlib", "pandas", "sklearn"]
 SCRIPT = """
-import sys
+import gc, sys
 from imgcls import backend
 from imgcls.importing import claim_process
 {claim}
 backend.import_quietly()
 print(*(name for name in {names} if name in sys.modules))
+assert gc.isenabled()
+frozen = gc.get_freeze_count()
+{check_frozen}
+backend.import_quietly()
+assert gc.get_freeze_count() == frozen
 import keras, numpy, pandas, sklearn.metrics
 network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 network.compile(loss="mse")
@@ -25,23 +31,26 @@ FITTED_TO_A_TABLE = "network.fit(pandas.DataFrame(numpy.ones((4, 2))), numpy.one
 FITTED_TO_AN_ARRAY = "network.fit(numpy.ones((4, 2)), numpy.ones(4), verbose=0)"
 
 
-def imported(claim, fit):
-    script = SCRIPT.format(claim=claim, names=OPTIONAL, fit=fit)
+def imported(claim, check_frozen, fit):
+    script = SCRIPT.format(claim=claim, names=OPTIONAL, check_frozen=check_frozen, fit=fit)
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_a_process_of_its_own_leaves_them_out_until_they_are_needed():
-    assert imported("claim_process()", FITTED_TO_AN_ARRAY) == []
+    assert imported("claim_process()", "assert frozen > 100_000", FITTED_TO_AN_ARRAY) == []
 
 
 def test_another_process_has_keras_whole():
-    assert "pandas" in imported("", FITTED_TO_A_TABLE)
+    assert "pandas" in imported("", "assert frozen == 0", FITTED_TO_A_TABLE)
 
 
 @pytest.fixture
 def colorsys(monkeypatch):
     monkeypatch.setattr(importing, "_PACKAGES", frozenset({"colorsys"}))
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    for name in ("colorsys", "keras"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    gc.unfreeze()
 
 
 def found_by_another_thread():
