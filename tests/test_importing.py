@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from imgcls import importing
+from imgcls.experiment import measuring
 
 OPTIONAL = ["matplotlib", "pandas", "sklearn"]
 SCRIPT = """
@@ -79,3 +80,41 @@ def test_the_backend_itself_is_found(colorsys, monkeypatch):
 def test_nothing_is_left_out_unless_the_process_is_claimed(colorsys):
     with importing.sparing("tensorflow"):
         assert __import__("colorsys").rgb_to_hsv
+
+
+def threads_of(call):
+    """Call it and wait for the threads that it started; return what they did not catch."""
+    before, uncaught = set(threading.enumerate()), []
+    hook, threading.excepthook = threading.excepthook, uncaught.append
+    try:
+        call()
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
+    finally:
+        threading.excepthook = hook
+    return uncaught
+
+
+def test_what_the_evaluation_needs_is_imported_ahead():
+    script = """if True:
+        import sys, threading
+        from imgcls.experiment import measuring
+        assert "sklearn" not in sys.modules
+        measuring.import_ahead()
+        for thread in set(threading.enumerate()) - {threading.main_thread()}:
+            thread.join()
+        print(*sorted({"sklearn.metrics", "matplotlib.figure"} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["matplotlib.figure", "sklearn.metrics"]
+
+
+def test_what_cannot_be_imported_ahead_is_told_where_it_is_needed(monkeypatch):
+    tried = []
+
+    def fail(name):
+        tried.append(name)
+        raise ImportError(name)
+
+    monkeypatch.setattr(measuring, "import_module", fail)
+    assert not threads_of(measuring.import_ahead)
+    assert tried == ["sklearn.metrics"]

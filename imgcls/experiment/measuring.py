@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from imgcls.data import Dataset
@@ -17,7 +20,26 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.prediction import Predictions
 
-__all__ = ["draw_predictions", "held_out_part", "measure", "predict_part", "remarks", "unchanged_classes"]
+__all__ = [
+    "draw_predictions",
+    "held_out_part",
+    "import_ahead",
+    "measure",
+    "predict_part",
+    "remarks",
+    "unchanged_classes",
+]
+
+
+def import_ahead() -> None:
+    """Import in the background, while the network trains, what measuring it and drawing the pictures will need."""
+
+    def import_all() -> None:
+        with suppress(ImportError, OSError, MemoryError):  # where it is needed, it is told
+            for name in ("sklearn.metrics", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg"):
+                import_module(name)
+
+    Thread(target=import_all, daemon=True).start()
 
 
 def held_out_part(spec: Spec, dataset: Dataset) -> str:

@@ -10,7 +10,7 @@ from imgcls.checkpoints import Checkpoints
 from imgcls.data import Dataset
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.keeping import RunKeeper
-from imgcls.experiment.measuring import draw_predictions, held_out_part, measure, predict_part
+from imgcls.experiment.measuring import draw_predictions, held_out_part, import_ahead, measure, predict_part
 from imgcls.experiment.preparing import Built, Prepared
 from imgcls.experiment.reporting import published_beside
 from imgcls.findings import Finding
@@ -73,6 +73,7 @@ def run_once(
         built = replace(built, findings=(*built.findings, *_go_on(run, keeper, prepared.device, clock, observer)))
         summary = _summary(network)
         observer.started(spec, run, prepared.device, summary.total_params, summary.trainable_params, built.pretrained)
+        import_ahead()
         with clock("train"):
             result = _train(run, tracker, keeper, prepared, spec, network, observer)
         with clock("evaluate"):

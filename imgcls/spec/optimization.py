@@ -112,6 +112,8 @@ class Lion(Optimizer):
 
 
 class Muon(Optimizer):
+    """Orthogonalized steps (Jordan, 2024) for convolutions and dense layers but the output layer, else AdamW's."""
+
     name: Literal["muon"]
     weight_decay: NonNegative | None = 0.004
     adam_beta_1: Fraction = 0.9
@@ -119,8 +121,10 @@ class Muon(Optimizer):
     adam_weight_decay: NonNegative = 0.004
     epsilon: Positive = 1e-7
     adam_lr_ratio: Positive = 1.0
+    """The rate of AdamW's steps, as a multiple of `lr`."""
     momentum: Fraction = 0.95
     ns_steps: Count = 5
+    """Newton-Schulz iterations a step."""
     nesterov: Flag = True
     rms_rate: Positive = 0.2
 
