@@ -33,7 +33,7 @@ def sparing(backend: str) -> Iterator[None]:
     Args:
         backend: what Keras runs on, which is needed.
     """
-    if not _is_own or "keras" in sys.modules:
+    if not _is_own:
         yield
         return
     finder = _NotFound(_PACKAGES - {backend})

@@ -32,9 +32,12 @@ FITTED_TO_A_TABLE = "network.fit(pandas.DataFrame(numpy.ones((4, 2))), numpy.one
 FITTED_TO_AN_ARRAY = "network.fit(numpy.ones((4, 2)), numpy.ones(4), verbose=0)"
 
 
-def imported(claim, check_frozen, fit):
-    script = SCRIPT.format(claim=claim, names=OPTIONAL, check_frozen=check_frozen, fit=fit)
+def printed(script):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+def imported(claim, check_frozen, fit):
+    return printed(SCRIPT.format(claim=claim, names=OPTIONAL, check_frozen=check_frozen, fit=fit))
 
 
 def test_a_process_of_its_own_leaves_them_out_until_they_are_needed():
@@ -48,8 +51,7 @@ def test_another_process_has_keras_whole():
 @pytest.fixture
 def colorsys(monkeypatch):
     monkeypatch.setattr(importing, "_PACKAGES", frozenset({"colorsys"}))
-    for name in ("colorsys", "keras"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     yield
     gc.unfreeze()
 
@@ -104,8 +106,7 @@ def test_what_the_evaluation_needs_is_imported_ahead():
         for thread in set(threading.enumerate()) - {threading.main_thread()}:
             thread.join()
         print(*sorted({"sklearn.metrics", "matplotlib.figure"} & set(sys.modules)))"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["matplotlib.figure", "sklearn.metrics"]
+    assert printed(script) == ["matplotlib.figure", "sklearn.metrics"]
 
 
 def test_what_cannot_be_imported_ahead_is_told_where_it_is_needed(monkeypatch):

@@ -55,6 +55,8 @@ def is_installed(package: str) -> bool:
 
 def import_quietly() -> None:
     """Import Keras and its backend, by default TensorFlow, and nothing more: no device is chosen."""
+    if "keras" in sys.modules:
+        return
     with quiet(), sparing(os.environ.setdefault(_VARIABLE, "tensorflow")):
         import keras  # noqa: F401 - only its import is wanted
 

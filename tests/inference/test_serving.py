@@ -207,12 +207,10 @@ def test_connections_that_stand_still_are_closed_and_take_no_place_for_ever():
                 with suppress(ConnectionResetError):
                     assert each.recv(1) == b"", "closed without an answer"
                 each.close()
-            with socket.create_connection(
-                address, timeout=10
-            ) as second:  # an answered one, which asks half a thing more
+            with socket.create_connection(address, timeout=10) as second:
                 second.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert second.recv(1000).startswith(b"HTTP/1.1 200")
-                second.sendall(b"GET / HT")
+                second.sendall(b"GET / HT")  # an answered one, which asks half a thing more
                 with suppress(ConnectionResetError):
                     while rest := second.recv(1000):
                         assert rest == b"ok"
