@@ -125,7 +125,11 @@ def choose_precision(
         gc.collect()  # Keras' networks are full of circles, and would stay beside the one that is trained
 
 
-class _Seconds(Record):
+class _Stored(Record, use_attribute_docstrings=False):
+    """What is kept in a file; pydantic would look for its docstrings in every module of TensorFlow."""
+
+
+class _Seconds(_Stored):
     """What one step or one convolution takes, medians."""
 
     float32: Positive
@@ -137,7 +141,7 @@ class _Seconds(Record):
         return self.float32 / self.bfloat16
 
 
-class _Note(Record):
+class _Note(_Stored):
     """What is remembered of a network on a machine."""
 
     flops: NonNegative
@@ -153,7 +157,7 @@ def _is_lacking(note: _Note | None, least_flops: float) -> bool:
     return note is None or (note.step is None and note.flops >= least_flops)
 
 
-class _Machine(Record):
+class _Machine(_Stored):
     """What is remembered of a machine."""
 
     device: str

@@ -85,3 +85,9 @@ def test_images_of_one_colour_are_found():
     images = np.stack([np.asarray(scene(seed)) for seed in range(5)])
     images[[1, 4]] = [10, 20, 30]
     assert flat_images(images, np.array([0, 1, 2, 3])).tolist() == [1]
+
+
+def test_a_picture_with_equal_corners_is_not_flat():
+    images = np.full((2, 24, 24, 3), 7, np.uint8)
+    images[0, 12, 12] = 8
+    assert flat_images(images, np.array([0, 1])).tolist() == [1]
