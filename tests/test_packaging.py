@@ -26,6 +26,9 @@ def test_the_installed_command_runs_and_no_module_is_called_cli(tmp_path):
     command = Path(sys.executable).parent / "imgcls"
     shown = subprocess.run([command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("imgcls ")
+    as_module = [sys.executable, "-m", "imgcls", "--version"]
+    module = subprocess.run(as_module, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert module.stdout == shown.stdout
     looked = subprocess.run(
         [sys.executable, "-c", "import cli"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

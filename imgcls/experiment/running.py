@@ -80,7 +80,7 @@ def run_once(
             split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))
             predictions = _save_and_predict(run, spec, network, dataset, split)
-        metrics = _metrics(spec, dataset, predictions, split, result, built)
+            metrics = _metrics(spec, dataset, predictions, split, result, built)
         with clock("write"):
             if run.is_kept:
                 metrics["warnings"] += [finding.record() for finding in record_evaluation(run, metrics)]
