@@ -29,6 +29,7 @@ SPEC = {
     "resolution": 8,
     "augmentation": {"rotation": 10},
     "architecture": [{"conv": 4}, "batch_norm", "flatten", {"dropout": 0.2}],
+    "optimizer": {"name": "adam", "ema_momentum": 0.9},
     "batch": 256,
     "epochs": 2,
     "precision": "float32",
@@ -91,7 +92,8 @@ def final_weights(name):
             return nullcontext()
 
     layers = [{"conv": 4}, "max_pool", "flatten", {"dense": 16}]
-    changed = {"architecture": layers, "backend": name, "optimizer": "sgd", "batch": 32, "epochs": 3}
+    optimizer = {"name": "sgd", "ema_momentum": 0.8}
+    changed = {"architecture": layers, "backend": name, "optimizer": optimizer, "batch": 32, "epochs": 3}
     rates = {"initial": 0.1, "schedule": "cosine"}  # other ones in every epoch
     spec = load_spec(SPEC | changed | {"lr": rates}).spec.completed()
     draw = np.random.default_rng(0)

@@ -24,6 +24,7 @@ PLAIN = {
     "architecture": ["flatten", {"dropout": 0.3}, {"dense": 8}],
     "batch": 8,
     "precision": "float32",
+    "optimizer": {"name": "adam", "ema_momentum": 0.9},
     "epochs": 3,
 }
 STAGED = PLAIN | {
@@ -31,7 +32,11 @@ STAGED = PLAIN | {
     "augmentation": {"rotation": 10, "horizontal_flip": True},
     "lr": {"initial": 0.01, "schedule": "plateau", "patience": 1},
     "early_stopping": 3,
-    "stages": [{"epochs": 3}, {"epochs": 3, "lr": 0.001, "optimizer": {"name": "sgd", "momentum": 0.9}}],
+    "optimizer": "adam",
+    "stages": [
+        {"epochs": 3},
+        {"epochs": 3, "lr": 0.001, "optimizer": {"name": "sgd", "momentum": 0.9, "ema_momentum": 0.9}},
+    ],
 }
 
 

@@ -125,6 +125,7 @@ KEYS: dict[str, str] = {
     "optimizer.clip_threshold": "",
     "optimizer.clipnorm": "",
     "optimizer.clipvalue": "",
+    "optimizer.ema_momentum": "",
     "optimizer.epsilon": "",
     "optimizer.epsilon_1": "",
     "optimizer.epsilon_2": "",

@@ -40,6 +40,8 @@ class Optimizer(Record):
     """Clip each gradient's values to this size."""
     global_clipnorm: Positive | None = None
     """Clip all gradients together to this norm."""
+    ema_momentum: Fraction | None = None
+    """Average the weights exponentially, with this momentum a step, and validate and save the average."""
 
     @model_validator(mode="after")
     def _one_clip(self) -> Self:

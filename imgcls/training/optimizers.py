@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from imgcls.spec.optimization import Optimizer
 from imgcls.training.muon import Muon
 from imgcls.training.updates import SGD, Adam, AdamW
+from imgcls.training.weight_average import averaging
 
 __all__ = ["OPTIMIZER_CLASSES", "RateTable", "build_optimizer"]
 
@@ -53,8 +54,11 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 
 def build_optimizer(record: Optimizer, rates: RateTable, precision: str) -> keras.optimizers.Optimizer:
     """Build an optimizer with the arguments of its record; in float16 with a loss that is scaled against underflow."""
-    arguments = record.model_dump(exclude={"name"})
-    optimizer = OPTIMIZER_CLASSES[record.name](learning_rate=rates, **arguments)
+    arguments, made = record.model_dump(exclude={"name", "ema_momentum"}), OPTIMIZER_CLASSES[record.name]
+    if record.ema_momentum is not None:
+        arguments |= {"use_ema": True, "ema_momentum": record.ema_momentum}
+        made = averaging(made)
+    optimizer = made(learning_rate=rates, **arguments)
     if keras.backend.backend() == "tensorflow":
         # On one device there is nothing to sum. Keras does it by a custom gradient, which TensorFlow registers for
         # ever, and with it the network of every training of this process.

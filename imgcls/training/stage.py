@@ -25,6 +25,7 @@ from imgcls.training.schedules import epoch_rates
 from imgcls.training.state import EpochRow, Stage, StageResult, TrainingState
 from imgcls.training.stopping import watch_plateau, watch_stopping
 from imgcls.training.watcher import BatchWatcher, DivergedError, diverged
+from imgcls.training.weight_average import WeightAverage
 
 __all__ = ["StageTraining"]
 
@@ -49,6 +50,7 @@ class StageTraining:
         self._spent_before = spent
         self._watcher = BatchWatcher(progress, parts.feed.steps, self._after_step)
         self._rates = compile_stage(self._spec, parts)
+        self._average = WeightAverage(parts.trainer, is_kept=self._spec.optimizer.ema_momentum is not None)
         self._weights = _changing_weights(network)
         self._finite: Values = _copied(self._weights)  # of the last whole epoch
         self._best: Values | None = None
@@ -76,6 +78,8 @@ class StageTraining:
             underway = None
         if self._best is not None:
             _restore(self._weights, self._best)
+        else:
+            self._average.take()
         last = len(self._state.history)
         return _ended(self._stage, self._state, self._state.stopping.best_epoch if self._best is not None else last)
 
@@ -85,14 +89,17 @@ class StageTraining:
         try:
             self._watcher.raise_late()
             finite = _finite_copy(self._weights, len(self._state.history) + 1, self._parts.feed.steps)
-            state = _with_epoch(self._state, self._stage.stage, logs, self._parts.validate, self._rates.last, seconds)
+            with self._average.shown():
+                validate, lr = self._parts.validate, self._rates.last
+                state = _decide(self._spec, _with_epoch(self._state, self._stage.stage, logs, validate, lr, seconds))
+                best = self._best
+                if _is_best(self._spec, state):
+                    best = _copied(self._weights) if self._average.is_kept else finite
             self._progress.epoch(state.history[-1])
         except (KeyboardInterrupt, SystemExit):
             self._keep(Underway(self._parts.feed.steps, seconds, logs))
             raise
-        self._state, self._finite = _decide(self._spec, state), finite
-        if _is_best(self._spec, self._state):
-            self._best = finite
+        self._state, self._finite, self._best = state, finite, best
         if self._is_due(is_epoch_over=True):
             self._keep(None)
 

@@ -33,7 +33,7 @@ SPEC = {
         {"conv": {"filters": 4, "bias": False, "activation": "none"}}, "batch_norm", "elu", "flatten",
         {"dense": {"units": 8, "l2": 1e-2, "activation": "elu"}},
     ],
-    "optimizer": {"name": "sgd", "momentum": 0.9, "clipnorm": 1.0},
+    "optimizer": {"name": "sgd", "momentum": 0.9, "clipnorm": 1.0, "ema_momentum": 0.9},
     "lr": 0.1,
     "batch": 20,
     "epochs": 3,
