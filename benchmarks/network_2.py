@@ -82,7 +82,7 @@ def trained(name: str, batch: int, epochs: int, images: Path) -> Outcome:
         return run_script(sys.executable, "keras_network_2.py", *arguments)
     data = json.dumps({"source": "npz", "path": str(images), "validation": "none"})
     settings = {"data": data, "batch": batch, "epochs": epochs, "precision": precision}
-    fixed = ("early_stopping=null", "repeats=1", "reported=null")
+    fixed = ("early_stopping=null", "optimizer=adam", "repeats=1", "reported=null")
     return run_imgcls(CONFIG, images.parent, *(f"{key}={value}" for key, value in settings.items()), *fixed)
 
 
