@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,7 @@ from imgcls.training.schedules import epoch_rates
 from imgcls.training.state import EpochRow, Stage, StageResult, TrainingState
 from imgcls.training.stopping import watch_plateau, watch_stopping
 from imgcls.training.watcher import BatchWatcher, DivergedError, diverged
-from imgcls.training.weight_average import WeightAverage
+from imgcls.training.weight_average import take_average
 
 __all__ = ["StageTraining"]
 
@@ -50,7 +51,7 @@ class StageTraining:
         self._spent_before = spent
         self._watcher = BatchWatcher(progress, parts.feed.steps, self._after_step)
         self._rates = compile_stage(self._spec, parts)
-        self._average = WeightAverage(parts.trainer, is_kept=self._spec.optimizer.ema_momentum is not None)
+        self._is_averaged = self._spec.optimizer.ema_momentum is not None
         self._weights = _changing_weights(network)
         self._finite: Values = _copied(self._weights)  # of the last whole epoch
         self._best: Values | None = None
@@ -78,8 +79,8 @@ class StageTraining:
             underway = None
         if self._best is not None:
             _restore(self._weights, self._best)
-        else:
-            self._average.take()
+        elif self._is_averaged:
+            take_average(self._parts.trainer.optimizer)
         last = len(self._state.history)
         return _ended(self._stage, self._state, self._state.stopping.best_epoch if self._best is not None else last)
 
@@ -89,12 +90,12 @@ class StageTraining:
         try:
             self._watcher.raise_late()
             finite = _finite_copy(self._weights, len(self._state.history) + 1, self._parts.feed.steps)
-            with self._average.shown():
+            with self._averaged(finite):
                 validate, lr = self._parts.validate, self._rates.last
                 state = _decide(self._spec, _with_epoch(self._state, self._stage.stage, logs, validate, lr, seconds))
                 best = self._best
                 if _is_best(self._spec, state):
-                    best = _copied(self._weights) if self._average.is_kept else finite
+                    best = _copied(self._weights) if self._is_averaged else finite
             self._progress.epoch(state.history[-1])
         except (KeyboardInterrupt, SystemExit):
             self._keep(Underway(self._parts.feed.steps, seconds, logs))
@@ -102,6 +103,18 @@ class StageTraining:
         self._state, self._finite, self._best = state, finite, best
         if self._is_due(is_epoch_over=True):
             self._keep(None)
+
+    @contextmanager
+    def _averaged(self, own: Values) -> Iterator[None]:
+        """Have the network hold the average of its weights, where the spec asks for it, and then its own again."""
+        if not self._is_averaged:
+            yield
+            return
+        take_average(self._parts.trainer.optimizer)
+        try:
+            yield
+        finally:
+            _restore(self._weights, own)
 
     def _fit(self, underway: Underway) -> tuple[dict[str, float], float]:
         """Do the steps of the next epoch that are not done yet; return its loss and accuracy, and the seconds."""
