@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 
-__all__ = ["claim_process", "sparing"]
+__all__ = ["claim_process", "is_claimed", "sparing"]
 
 _PACKAGES = frozenset({"IPython", "jax", "matplotlib", "pandas", "sklearn"})
 _is_own = False
@@ -24,6 +24,11 @@ def claim_process() -> None:
     """Say that nobody but imgcls uses Keras in this process."""
     global _is_own  # noqa: PLW0603 - a fact about the process
     _is_own = True
+
+
+def is_claimed() -> bool:
+    """Whether this process is imgcls' own, and no notebook's."""
+    return _is_own
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls import runs
+from imgcls import assistant, runs
 from imgcls.environment import describe_environment
 from imgcls.errors import ConsistencyError, DataError, ImgclsError, RunError
 from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Clock",
     "HistoryRecorder",
+    "draw_history",
     "note_resumption",
     "recorded",
     "refuse_changed",
@@ -211,16 +212,20 @@ def save_model(run: Run, network: keras.Model) -> None:
         network.save(temporary)
 
 
+def draw_history(run: Run, result: TrainingResult) -> Callable[[], None]:
+    """Have the learning curves drawn; return what waits for them, or draws them."""
+    from imgcls.evaluation.plots import draw_curves
+
+    history = [asdict(row) for row in result.state.history]
+    return assistant.hand_over(draw_curves, run.path(runs.CURVES_PNG), history, result.best_epoch)
+
+
 def write_results(
-    run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, result: TrainingResult
+    run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, curves: Callable[[], None]
 ) -> None:
     """Write what a finished training gave: the figures first, for no picture is worth losing them."""
-    from imgcls.evaluation.pictures import save_figure
-    from imgcls.evaluation.plots import curves_figure
-
     write_evaluation(run, metrics, dataset, predictions)
-    history = [asdict(row) for row in result.state.history]
-    save_figure(curves_figure(history, result.best_epoch), run.path(runs.CURVES_PNG))
+    curves()
     for warning in metrics["warnings"]:
         log.warning("%s: %s", warning["code"], warning["message"])
 
@@ -231,20 +236,24 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
     Raises:
         ConsistencyError: the files say another accuracy than the metrics do; these are not written then.
     """
-    from imgcls.evaluation.metrics import confidence_bins
-    from imgcls.evaluation.pictures import draw_confusion_matrix, save_figure
-    from imgcls.evaluation.plots import reliability_figure
+    from imgcls.evaluation.pictures import draw_confusion_matrix
+    from imgcls.evaluation.plots import draw_reliability
     from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
 
+    labels, probabilities, classes = predictions.labels, predictions.probabilities, dataset.classes
+    matrix = np.array(metrics["confusion_matrix"])
+    pictures = [
+        assistant.hand_over(draw_confusion_matrix, run.path(runs.CONFUSION_PNG), matrix, classes),
+        assistant.hand_over(draw_reliability, run.path(runs.RELIABILITY_PNG), probabilities, labels),
+    ]
     paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
-    write_predictions(run, paths, predictions.labels, predictions.probabilities, dataset.classes)
+    write_predictions(run, paths, labels, probabilities, classes)
     write_confusion_matrix(run, metrics)
     _agree(run, metrics)
     write_json(run.path(runs.METRICS), metrics)
     write_report(run, metrics)
-    draw_confusion_matrix(run.path(runs.CONFUSION_PNG), np.array(metrics["confusion_matrix"]), dataset.classes)
-    bins = confidence_bins(predictions.probabilities, predictions.labels)
-    save_figure(reliability_figure(bins), run.path(runs.RELIABILITY_PNG))
+    for drawn in pictures:
+        drawn()
 
 
 def _agree(run: Run, metrics: dict[str, Any]) -> None:

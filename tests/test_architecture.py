@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each layer may import those above it in this list: the ground first.
 LAYERS = [
-    {"checksums", "errors", "files", "findings", "importing", "randomness", "wording"},
+    {"assistant", "checksums", "errors", "files", "findings", "importing", "randomness", "subprocesses", "wording"},
     {"spec", "settings"},
     {"backend", "checkpoints", "locking", "runs"},
     {"data", "augmentation", "models"},

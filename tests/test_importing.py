@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from imgcls import importing
+from imgcls import assistant, importing
 from imgcls.experiment import measuring
 
 OPTIONAL = ["matplotlib", "pandas", "sklearn"]
@@ -116,6 +116,6 @@ def test_what_cannot_be_imported_ahead_is_told_where_it_is_needed(monkeypatch):
         tried.append(name)
         raise ImportError(name)
 
-    monkeypatch.setattr(measuring, "import_module", fail)
+    monkeypatch.setattr(assistant, "import_module", fail)
     assert not threads_of(measuring.import_ahead)
     assert tried == ["sklearn.metrics"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imgcls.backend import core_count, cpu_facts, free_memory, has_nvidia_driver
 from imgcls.diagnosis.line import Line
+from imgcls.subprocesses import start_module
 from imgcls.wording import counted, size
 
 __all__ = ["device", "gpus", "memory", "probing", "processor"]
@@ -26,11 +26,10 @@ _probe: list[subprocess.Popen[str]] = []  # the process that is at it; one at a 
 @contextmanager
 def probing() -> Iterator[None]:
     """Start TensorFlow in a process of its own, for ``device``; end it, whatever comes."""
-    command = [sys.executable, "-P", "-m", "imgcls.diagnosis.probe"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    pipe = subprocess.PIPE
+    environment, pipe = {"TF_CPP_MIN_LOG_LEVEL": "3"}, subprocess.PIPE
     with suppress(OSError):  # then ``device`` finds none and says so
-        _probe.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, errors="replace", env=environment))  # noqa: S603 - fixed words
+        options = {"stdout": pipe, "stderr": pipe, "text": True, "errors": "replace"}
+        _probe.append(start_module("imgcls.diagnosis.probe", environment=environment, **options))
     try:
         yield
     finally:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcls.evaluation.pictures import short_name
+from imgcls.evaluation.metrics import confidence_bins
+from imgcls.evaluation.pictures import save_figure, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from imgcls.evaluation.metrics import ConfidenceBin
+    from imgcls.evaluation.metrics import ConfidenceBin, FloatArray, IntArray
 
-__all__ = ["curves_figure", "overlaid_figure", "reliability_figure"]
+__all__ = ["curves_figure", "draw_curves", "draw_reliability", "overlaid_figure", "reliability_figure"]
 
 GRID = "#e0e0e0"
 TRAIN, VALIDATION = "#1f6fb4", "#d1590a"  # told apart by the colour-blind, and by the line's kind in grey print
@@ -40,6 +42,11 @@ def curves_figure(history: Sequence[Mapping[str, Any]], best_epoch: int | None =
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _draw_curve(axes, history, name, best_epoch)
     return figure
+
+
+def draw_curves(path: Path, history: Sequence[Mapping[str, Any]], best_epoch: int | None) -> None:
+    """Draw ``curves_figure`` as a PNG."""
+    save_figure(curves_figure(history, best_epoch), path)
 
 
 def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, best_epoch: int | None) -> None:
@@ -128,6 +135,11 @@ def reliability_figure(bins: Sequence[ConfidenceBin]) -> Figure:
     for axes in (upper, lower):
         _plain(axes)
     return figure
+
+
+def draw_reliability(path: Path, probabilities: FloatArray, labels: IntArray) -> None:
+    """Draw ``reliability_figure`` as a PNG; arguments and errors as of ``confidence_bins``."""
+    save_figure(reliability_figure(confidence_bins(probabilities, labels)), path)
 
 
 def _over_epochs(axes: Axes) -> None:

@@ -11,7 +11,7 @@ from imgcls.catalog import refuse_groups
 from imgcls.data import Cache, Dataset, load_images
 from imgcls.errors import DataError, RunError
 from imgcls.evaluations import record_evaluation
-from imgcls.experiment.measuring import measure, predict_part
+from imgcls.experiment.measuring import employ_assistant, measure, predict_part
 from imgcls.experiment.preparing import load_images_of
 from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.observer import Observer
@@ -66,6 +66,7 @@ def evaluate(
     observer = observer or Observer()
     refuse_groups(run)
     stored, spec = run.metrics, resolved_spec(run)
+    employ_assistant()
     if overruled := backend.choose(spec.backend):
         observer.remarked([overruled])
     if data is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from imgcls import assistant
 from imgcls.data import Dataset
 from imgcls.errors import DataError
 from imgcls.evaluation.plausibility import reported_remarks
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "draw_predictions",
+    "employ_assistant",
     "held_out_part",
     "import_ahead",
     "measure",
@@ -31,15 +31,25 @@ __all__ = [
 ]
 
 
+_MODULES = (
+    "sklearn.metrics",
+    "scipy.stats",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "imgcls.evaluation.measuring",
+    "imgcls.evaluation.plots",
+)
+
+
+def employ_assistant() -> None:
+    """Have a second process ready for measuring the network and drawing the pictures, where this one is imgcls' own."""
+    assistant.employ(_MODULES)
+
+
 def import_ahead() -> None:
-    """Import in the background, while the network trains, what measuring it and drawing the pictures will need."""
-
-    def import_all() -> None:
-        with suppress(ImportError, OSError, MemoryError):  # where it is needed, it is told
-            for name in ("sklearn.metrics", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg"):
-                import_module(name)
-
-    Thread(target=import_all, daemon=True).start()
+    """Where there is no such process, import in the background, while the network trains, what it would have."""
+    if not assistant.is_employed():
+        Thread(target=assistant.import_all, args=(_MODULES,), daemon=True).start()
 
 
 def held_out_part(spec: Spec, dataset: Dataset) -> str:
@@ -71,33 +81,30 @@ def draw_predictions(dataset: Dataset, split: str, predictions: Predictions) -> 
     count = len(predictions.labels)
     chosen = sorted({round(place * (count - 1) / (SAMPLES - 1)) for place in range(SAMPLES)})
     titles = [(dataset.classes[predictions.labels[row]], dataset.classes[predictions.predicted[row]]) for row in chosen]
-    return draw_samples([dataset.images[dataset.splits[split][row]] for row in chosen], titles)
+    return assistant.ask(draw_samples, [dataset.images[dataset.splits[split][row]] for row in chosen], titles)
 
 
 def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) -> dict[str, Any]:
     """Return the figures of a part, with what is remarkable about spec, images and result."""
-    from imgcls.evaluation.checks import DEGENERATE_CODES, check_result
-    from imgcls.evaluation.confidence import check_confidence, most_confident_errors
-    from imgcls.evaluation.metrics import compute_metrics
-    from imgcls.evaluation.slices import check_slices
+    from imgcls.evaluation.measuring import measure_predictions
 
-    metrics = compute_metrics(
-        predictions.labels, predictions.probabilities, dataset.classes, loss=predictions.loss, split=split
-    )
     rows = dataset.splits[split]
     paths = [dataset.paths[row] for row in rows]
-    found = [*_not_held_out(spec, split), *remarks(spec, dataset), *check_result(metrics)]
-    if not DEGENERATE_CODES & {finding.code for finding in found}:  # else there is no part that is better than others
-        labels, predicted = predictions.labels, predictions.predicted
-        found += check_slices(labels, predicted, dataset.classes, paths, dataset.sizes[rows])
-        found += check_confidence(labels, predictions.probabilities)
+    metrics, found = assistant.ask(
+        measure_predictions,
+        predictions.labels,
+        predictions.probabilities,
+        predictions.loss,
+        split,
+        dataset.classes,
+        paths,
+        dataset.sizes[rows],
+    )
     images = ((dataset.sha256[row].tobytes(), dataset.classes[dataset.labels[row]]) for row in rows)
+    remarkable = [*_not_held_out(spec, split), *remarks(spec, dataset), *found]
     return metrics | {
-        "most_confident_errors": most_confident_errors(
-            predictions.labels, predictions.probabilities, paths, dataset.classes
-        ),
         "images_sha256": images_digest(images),
-        "warnings": [finding.record() for finding in found],
+        "warnings": [finding.record() for finding in remarkable],
     }
 
 

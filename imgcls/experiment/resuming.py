@@ -8,6 +8,7 @@ from imgcls import runs
 from imgcls.catalog import whole_of
 from imgcls.checkpoints import Checkpoints
 from imgcls.errors import DataError, SpecError
+from imgcls.experiment.measuring import employ_assistant
 from imgcls.experiment.saved import load_resolved
 from imgcls.experiment.training import train_into
 from imgcls.locking import alone
@@ -47,6 +48,7 @@ def resume(
     if run.status.state == "completed":
         Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
+    employ_assistant()
     with alone(run.path(_LOCK)):
         refuse_running(run, elsewhere=elsewhere)
         loaded, threads = as_it_began(run)

@@ -18,6 +18,7 @@ from imgcls.observer import Observer
 from imgcls.recording import (
     Clock,
     HistoryRecorder,
+    draw_history,
     note_resumption,
     recorded,
     refuse_changed,
@@ -76,6 +77,7 @@ def run_once(
         import_ahead()
         with clock("train"):
             result = _train(run, tracker, keeper, prepared, spec, network, observer)
+        curves = draw_history(run, result)
         with clock("evaluate"):
             split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))
@@ -84,7 +86,7 @@ def run_once(
         with clock("write"):
             if run.is_kept:
                 metrics["warnings"] += [finding.record() for finding in record_evaluation(run, metrics)]
-            write_results(run, metrics, dataset, predictions, result)
+            write_results(run, metrics, dataset, predictions, curves)
             if spec.tracking != "none":
                 tracker.result(Result(metrics, draw_predictions(dataset, split, predictions)))
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)

@@ -9,7 +9,7 @@ from typing import Any
 from imgcls import backend
 from imgcls.errors import DegenerateError
 from imgcls.evaluation.plausibility import reported_remarks
-from imgcls.experiment.measuring import held_out_part, unchanged_classes
+from imgcls.experiment.measuring import employ_assistant, held_out_part, unchanged_classes
 from imgcls.experiment.preparing import LoadImages, prepare
 from imgcls.experiment.repeating import run_repeats
 from imgcls.experiment.running import run_once
@@ -54,6 +54,7 @@ def train(
         DegenerateError: under ``strict``.
     """
     loaded = load_spec(spec, overrides)
+    employ_assistant()
     if backend.find_cluster(loaded.spec.distribute).rank == 0:
         check_writable(Path(runs_dir))
     run = train_into(lambda: create_run(Path(runs_dir), loaded.name), loaded, cache_dir, observer or Observer())

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 from imgcls.errors import DataError
 from imgcls.runs import LOG
 from imgcls.spec.sweep import SweepSpec
+from imgcls.subprocesses import start_module
 from imgcls.sweep.pool import GRACE_S, Events
 
 __all__ = ["Processes", "WorkerProcess", "job_count", "shares", "wait_for_workers"]
@@ -54,14 +54,14 @@ class WorkerProcess:
         environment: dict[str, str] | None = None,
     ) -> None:
         self.index = index
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "imgcls.sweep.worker"],
+        self._process = start_module(
+            "imgcls.sweep.worker",
+            environment=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             encoding="utf-8",
-            env=os.environ | (environment or {}),
             start_new_session=True,  # Ctrl-C is for the sweep, which tells its workers
         )
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
