@@ -29,7 +29,8 @@ from typing import Any
 
 from imgcls.catalog import list_runs
 from imgcls.files import read_csv
-from imgcls.runs import HISTORY, METRICS, PREDICTIONS, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import HISTORY, METRICS, PREDICTIONS
 from imgcls_cli.app import main as command
 
 SPEC = {

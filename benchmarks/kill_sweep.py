@@ -22,7 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 from imgcls.files import read_csv
-from imgcls.runs import SWEEP_CSV, SWEEP_RESOLVED, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import SWEEP_CSV, SWEEP_RESOLVED
 
 BASE = {"data": "digits", "architecture": [{"conv": 8}, {"max_pool": 2}, "flatten"], "epochs": 3, "batch": 32}
 SPACE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "optimizer": ["adam", "sgd", "rmsprop"]}

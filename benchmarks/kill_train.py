@@ -25,7 +25,8 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from imgcls.runs import CHECKPOINT, HISTORY, METRICS, MODEL, PREDICTIONS, TIMINGS, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import CHECKPOINT, HISTORY, METRICS, MODEL, PREDICTIONS, TIMINGS
 
 SPEC = {
     "name": "killed",

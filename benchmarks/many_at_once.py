@@ -21,7 +21,7 @@ from PIL import Image
 
 from imgcls.catalog import list_runs
 from imgcls.data import Cache
-from imgcls.runs import METRICS, PREDICTIONS
+from imgcls.runs.layout import METRICS, PREDICTIONS
 
 SPEC = {
     "data": "photos",

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from imgcls.files import read_csv
-from imgcls.runs import SWEEP_CSV
+from imgcls.runs.layout import SWEEP_CSV
 from imgcls.sweep import sweep
 
 OPTIMIZERS = ["adam", "sgd", "rmsprop"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.errors import DataError, nearest
-from imgcls.runs import FINAL, SPEC, STATUS, SWEEP, TIME, Run, folder_name, part_number
+from imgcls.runs import Run
+from imgcls.runs.layout import FINAL, SPEC, STATUS, SWEEP, TIME, folder_name, part_number
 from imgcls.wording import counted, some
 
 __all__ = [

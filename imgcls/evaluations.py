@@ -19,7 +19,8 @@ from typing import Any
 from imgcls.catalog import full_name, runs_dir_of
 from imgcls.files import csv_text
 from imgcls.findings import Finding
-from imgcls.runs import EVALUATIONS, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import EVALUATIONS
 
 __all__ = ["COLUMNS", "evaluations_in", "images_digest", "record_evaluation"]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls import assistant, runs
+from imgcls import assistant
 from imgcls.environment import describe_environment
 from imgcls.errors import ConsistencyError, DataError, ImgclsError, RunError
 from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
 from imgcls.findings import Finding
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import LoadedSpec, Spec, spec_yaml
 from imgcls.wording import some
 
@@ -109,21 +109,21 @@ def _log_handler(run: Run) -> logging.Handler:
         RunError: it cannot be written; names path and reason.
     """
     try:
-        handler = _Log(run.path(runs.LOG), encoding="utf-8", errors="backslashreplace")
+        handler = _Log(run.path(layout.LOG), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise RunError(f"cannot write {run.path(runs.LOG)}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {run.path(layout.LOG)}: {error.strerror or error}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return handler
 
 
 def write_inputs(run: Run, loaded: LoadedSpec, spec: Spec, device: Device, precision_reason: str) -> None:
     """Write what a run or its repeats start from, before the first epoch."""
-    write_text(run.path(runs.SPEC), _told_apart(loaded, spec) + loaded.text)
-    write_text(run.path(runs.RESOLVED), spec_yaml(spec))
+    write_text(run.path(layout.SPEC), _told_apart(loaded, spec) + loaded.text)
+    write_text(run.path(layout.RESOLVED), spec_yaml(spec))
     environment = describe_environment(
         device, precision=spec.precision, precision_reason=precision_reason, seed=spec.seed, base=loaded.base
     )
-    write_json(run.path(runs.ENVIRONMENT), environment)
+    write_json(run.path(layout.ENVIRONMENT), environment)
     log.info("device: %s; %s", device.name, precision_reason or spec.precision)
     if device.replicas > 1:
         log.info("replicas: %d in %d processes", device.replicas, device.workers)
@@ -140,7 +140,9 @@ def note_resumption(run: Run, device: Device, epochs: int) -> list[Finding]:
         "device": _differences(environment["device"], now["device"]),
     }
     note = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), "epochs": epochs}
-    write_json(run.path(runs.ENVIRONMENT), environment | {"resumed": [*environment.get("resumed", ()), note | changed]})
+    write_json(
+        run.path(layout.ENVIRONMENT), environment | {"resumed": [*environment.get("resumed", ()), note | changed]}
+    )
     log.info("resumed after %d epochs", epochs)
     found = [f"{key} {was} then, {value} now" for each in changed.values() for key, (was, value) in each.items()]
     if not found:
@@ -161,12 +163,12 @@ def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:
     if not changed:
         return ""
     settings = ", ".join(f"{key}: {' '.join(str(value).split())}" for key, value in changed.items())
-    return f"# Trained with {settings} over this; {runs.RESOLVED} has every value that was in force.\n"
+    return f"# Trained with {settings} over this; {layout.RESOLVED} has every value that was in force.\n"
 
 
 def write_manifest(run: Run, dataset: Dataset) -> None:
     """Write which images there are, in which part, before the first epoch."""
-    write_csv(run.path(runs.MANIFEST), ("path", "label", "split", "sha256"), _manifest(dataset))
+    write_csv(run.path(layout.MANIFEST), ("path", "label", "split", "sha256"), _manifest(dataset))
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in dataset.splits.items())
     log.info("images: %s; classes: %d", sizes, len(dataset.classes))
     for finding in dataset.findings:
@@ -200,7 +202,7 @@ class HistoryRecorder:
         self.rows.append(row)
         columns = [item.name for item in fields(row) if item.name != "stage" or self.staged]
         values = [[getattr(each, column) for column in columns] for each in self.rows]
-        write_csv(self.run.path(runs.HISTORY), columns, values)
+        write_csv(self.run.path(layout.HISTORY), columns, values)
         log.info("%s", ", ".join(f"{column} {getattr(row, column)}" for column in columns))
         self.tracker.epoch(row)
         self.observer.epoch(row)
@@ -208,7 +210,7 @@ class HistoryRecorder:
 
 def save_model(run: Run, network: keras.Model) -> None:
     """Save the network, whole or not at all; it needs nothing of imgcls to be loaded."""
-    with whole_file(run.path(runs.MODEL)) as temporary:
+    with whole_file(run.path(layout.MODEL)) as temporary:
         network.save(temporary)
 
 
@@ -217,7 +219,7 @@ def draw_history(run: Run, result: TrainingResult) -> Callable[[], None]:
     from imgcls.evaluation.plots import draw_curves
 
     history = [asdict(row) for row in result.state.history]
-    return assistant.hand_over(draw_curves, run.path(runs.CURVES_PNG), history, result.best_epoch)
+    return assistant.hand_over(draw_curves, run.path(layout.CURVES_PNG), history, result.best_epoch)
 
 
 def write_results(
@@ -243,14 +245,14 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
     labels, probabilities, classes = predictions.labels, predictions.probabilities, dataset.classes
     matrix = np.array(metrics["confusion_matrix"])
     pictures = [
-        assistant.hand_over(draw_confusion_matrix, run.path(runs.CONFUSION_PNG), matrix, classes),
-        assistant.hand_over(draw_reliability, run.path(runs.RELIABILITY_PNG), probabilities, labels),
+        assistant.hand_over(draw_confusion_matrix, run.path(layout.CONFUSION_PNG), matrix, classes),
+        assistant.hand_over(draw_reliability, run.path(layout.RELIABILITY_PNG), probabilities, labels),
     ]
     paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
     write_predictions(run, paths, labels, probabilities, classes)
     write_confusion_matrix(run, metrics)
     _agree(run, metrics)
-    write_json(run.path(runs.METRICS), metrics)
+    write_json(run.path(layout.METRICS), metrics)
     write_report(run, metrics)
     for drawn in pictures:
         drawn()
@@ -258,11 +260,11 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
 
 def _agree(run: Run, metrics: dict[str, Any]) -> None:
     """Read the files back as a reader would: their hits must be those of the metrics."""
-    table = read_csv(run.path(runs.PREDICTIONS))
+    table = read_csv(run.path(layout.PREDICTIONS))
     hits = {
-        runs.PREDICTIONS: sum(row["true"] == row["predicted"] for row in table),
-        runs.CONFUSION_CSV: sum(int(row[row["true"]]) for row in read_csv(run.path(runs.CONFUSION_CSV))),
-        runs.METRICS: round(metrics["accuracy"] * metrics["n"]),
+        layout.PREDICTIONS: sum(row["true"] == row["predicted"] for row in table),
+        layout.CONFUSION_CSV: sum(int(row[row["true"]]) for row in read_csv(run.path(layout.CONFUSION_CSV))),
+        layout.METRICS: round(metrics["accuracy"] * metrics["n"]),
     }
     if len(set(hits.values())) > 1 or len(table) != metrics["n"]:
         raise ConsistencyError(f"the files of the result do not agree on the hits ({hits}): no result is written")
@@ -287,7 +289,7 @@ def write_timings(run: Run, clock: Clock, result: TrainingResult, precision: str
         "input_seconds": result.input_seconds,
         **_speed(result, precision, replicas),
     }
-    write_json(run.path(runs.TIMINGS), timings)
+    write_json(run.path(layout.TIMINGS), timings)
 
 
 def _speed(result: TrainingResult, precision: str, replicas: int) -> dict[str, float]:

@@ -6,12 +6,11 @@ from statistics import fmean, stdev
 import numpy as np
 import yaml
 
-from imgcls import runs
 from imgcls.evaluation.checks import check_result
 from imgcls.evaluation.metrics import compute_metrics
 from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
 from imgcls.files import write_csv, write_json, write_text
-from imgcls.runs import create_run
+from imgcls.runs import create_run, layout
 from imgcls.spec import load_spec, spec_yaml
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds", "stage")
@@ -44,23 +43,23 @@ def make_run(
     """Write a finished run folder; ``images`` changes what the test images are."""
     run = create_run(runs_dir, name)
     spec = load_spec({"data": "digits", **(overrides or {})}).spec.completed()
-    write_text(run.path(runs.SPEC), yaml.safe_dump({"data": "digits"}))
-    write_text(run.path(runs.RESOLVED), spec_yaml(spec))
+    write_text(run.path(layout.SPEC), yaml.safe_dump({"data": "digits"}))
+    write_text(run.path(layout.RESOLVED), spec_yaml(spec))
     write_json(
-        run.path(runs.ENVIRONMENT), {"device": {"kind": "cpu", "name": device, "threads": 2}, "precision": "float32"}
+        run.path(layout.ENVIRONMENT), {"device": {"kind": "cpu", "name": device, "threads": 2}, "precision": "float32"}
     )
     labels, probabilities = predictions(right, wrong, classes)
     paths = [f"{number}.png" for number in range(len(labels))]
     rows = [(path, classes[label], "test", f"{images}{path}") for path, label in zip(paths, labels, strict=True)]
-    write_csv(run.path(runs.MANIFEST), ("path", "label", "split", "sha256"), [*rows, ("t.png", "cat", "train", "0")])
+    write_csv(run.path(layout.MANIFEST), ("path", "label", "split", "sha256"), [*rows, ("t.png", "cat", "train", "0")])
     metrics = compute_metrics(labels, probabilities, classes, loss=0.5, split=split)
     metrics |= {"warnings": [asdict(finding) for finding in check_result(metrics)], "epochs_run": 3, "best_epoch": 2}
     write_predictions(run, paths, labels, probabilities, classes)
     write_confusion_matrix(run, metrics)
     write_report(run, metrics)
-    write_json(run.path(runs.METRICS), metrics)
+    write_json(run.path(layout.METRICS), metrics)
     timings = {"total": seconds, "phases": {"train": 5.0}, "epoch_seconds": [2.0, 1.0], "images_per_second": 400.0}
-    write_json(run.path(runs.TIMINGS), timings)
+    write_json(run.path(layout.TIMINGS), timings)
     run.set_status("completed")
     return run
 
@@ -68,7 +67,7 @@ def make_run(
 def make_unfinished(runs_dir, name="half", state="failed", message="out of memory"):
     """Write what a run leaves that failed while training."""
     run = create_run(runs_dir, name)
-    write_text(run.path(runs.RESOLVED), spec_yaml(load_spec({"data": "digits", "epochs": 99}).spec.completed()))
+    write_text(run.path(layout.RESOLVED), spec_yaml(load_spec({"data": "digits", "epochs": 99}).spec.completed()))
     run.set_status(state, message)
     return run
 
@@ -77,9 +76,9 @@ def make_repeats(runs_dir, name="five", *, rights=(20, 22, 24, 26, 28), broken=(
     """Write a folder of repeats: a finished one for each of ``rights``, then one of each state of ``broken``."""
     group = create_run(runs_dir, name)
     planned = len(rights) + len(broken)
-    write_text(group.path(runs.SPEC), yaml.safe_dump({"data": "digits", "repeats": planned}))
+    write_text(group.path(layout.SPEC), yaml.safe_dump({"data": "digits", "repeats": planned}))
     spec = load_spec({"data": "digits", **(overrides or {})}).spec.completed()
-    write_text(group.path(runs.RESOLVED), spec_yaml(spec))
+    write_text(group.path(layout.RESOLVED), spec_yaml(spec))
     rows = []
     for number, right in enumerate(rights):
         seeded = {**(overrides or {}), "seed": number}
@@ -93,7 +92,7 @@ def make_repeats(runs_dir, name="five", *, rights=(20, 22, 24, 26, 28), broken=(
     summary = {key: _summary([row[key] for row in rows if row[key] is not None]) for key in REPEAT_FIGURES}
     record = {"schema_version": 1, "repeats": planned, "finished": len(rights), "runs": rows, "summary": summary}
     record |= {"split": "test", "n": 30, "majority_baseline": 1 / 3, "warnings": [], "reported": []}
-    write_json(group.path(runs.REPEATS_JSON), record | more)
+    write_json(group.path(layout.REPEATS_JSON), record | more)
     group.set_status("failed" if broken else "completed")
     return group
 
@@ -104,7 +103,7 @@ def write_history(run, val_accuracies, stages):
         (epoch, 0.4, 0.9, "" if val is None else 0.5, "" if val is None else val, 1e-3, 2.0, stage)
         for epoch, (val, stage) in enumerate(zip(val_accuracies, stages, strict=True), start=1)
     ]
-    write_csv(run.path(runs.HISTORY), HISTORY_COLUMNS, rows)
+    write_csv(run.path(layout.HISTORY), HISTORY_COLUMNS, rows)
 
 
 def _row(group, number, run):

@@ -7,21 +7,20 @@ import operator
 import pytest
 from run_folders import make_run, write_history
 
-from imgcls import runs
 from imgcls.comparison import compare
 from imgcls.errors import DataError
 from imgcls.experiment.saved import resolved_spec
-from imgcls.runs import DamagedError, Run
+from imgcls.runs import DamagedError, Run, layout
 
 READERS = {
-    runs.METRICS: operator.attrgetter("metrics"),
-    runs.RESOLVED: resolved_spec,
-    runs.ENVIRONMENT: operator.attrgetter("environment"),
-    runs.TIMINGS: operator.attrgetter("timings"),
-    runs.MANIFEST: operator.attrgetter("manifest"),
-    runs.HISTORY: operator.attrgetter("history"),
-    runs.PREDICTIONS: operator.attrgetter("answers"),
-    runs.MODEL: Run.model,
+    layout.METRICS: operator.attrgetter("metrics"),
+    layout.RESOLVED: resolved_spec,
+    layout.ENVIRONMENT: operator.attrgetter("environment"),
+    layout.TIMINGS: operator.attrgetter("timings"),
+    layout.MANIFEST: operator.attrgetter("manifest"),
+    layout.HISTORY: operator.attrgetter("history"),
+    layout.PREDICTIONS: operator.attrgetter("answers"),
+    layout.MODEL: Run.model,
 }
 
 
@@ -29,7 +28,7 @@ READERS = {
 def run(tmp_path):
     run = make_run(tmp_path / "runs")
     write_history(run, [0.5, 0.75], [1, 1])
-    run.path(runs.MODEL).write_bytes(b"PK and so on")
+    run.path(layout.MODEL).write_bytes(b"PK and so on")
     run.complete()
     return run
 
@@ -41,7 +40,7 @@ def flip(path, place, bit=0):
 
 
 def test_the_checksums_are_those_of_the_files_as_sha256sum_writes_them(run):
-    lines = run.path(runs.CHECKSUMS).read_text().splitlines()
+    lines = run.path(layout.CHECKSUMS).read_text().splitlines()
     assert {line[66:] for line in lines} > READERS.keys()
     for line in lines:
         assert line == f"{hashlib.sha256(run.path(line[66:]).read_bytes()).hexdigest()}  {line[66:]}"
@@ -58,10 +57,10 @@ def test_a_flipped_bit_is_noticed_whatever_it_says(run, file):
 
 
 def test_a_flipped_bit_in_the_checksums_is_noticed(run):
-    whole = run.path(runs.CHECKSUMS).read_bytes()
+    whole = run.path(layout.CHECKSUMS).read_bytes()
     for place in range(len(whole)):
-        run.path(runs.CHECKSUMS).write_bytes(whole)
-        flip(run.path(runs.CHECKSUMS), place, place % 8)
+        run.path(layout.CHECKSUMS).write_bytes(whole)
+        flip(run.path(layout.CHECKSUMS), place, place % 8)
         found = []
         for file in READERS:
             try:
@@ -75,27 +74,27 @@ def test_a_flipped_bit_in_the_checksums_is_noticed(run):
 
 def test_show_and_compare_tell_of_it(run, tmp_path):
     other = make_run(tmp_path / "runs", "other")
-    text = run.path(runs.METRICS).read_text()
-    run.path(runs.METRICS).write_text(text.replace("0.6666", "0.7666", 1))
-    assert json.loads(run.path(runs.METRICS).read_text())["accuracy"] != other.metrics["accuracy"]
+    text = run.path(layout.METRICS).read_text()
+    run.path(layout.METRICS).write_text(text.replace("0.6666", "0.7666", 1))
+    assert json.loads(run.path(layout.METRICS).read_text())["accuracy"] != other.metrics["accuracy"]
     assert any("metrics.json is damaged" in note for note in compare([run, other]).notes)
 
 
 def test_a_run_without_checksums_is_read_as_it_is(run):
-    run.path(runs.CHECKSUMS).unlink()
-    flip(run.path(runs.MODEL), 5)
-    assert run.checked(runs.MODEL) == run.path(runs.MODEL)
+    run.path(layout.CHECKSUMS).unlink()
+    flip(run.path(layout.MODEL), 5)
+    assert run.checked(layout.MODEL) == run.path(layout.MODEL)
 
 
 def test_what_people_write_or_other_commands_add_has_none(run):
-    for file in (runs.SPEC, runs.LOG, runs.EVALUATIONS, runs.REPORT_HTML, runs.CONFUSION_PNG):
+    for file in (layout.SPEC, layout.LOG, layout.EVALUATIONS, layout.REPORT_HTML, layout.CONFUSION_PNG):
         run.path(file).write_text("something else")
         assert run.checked(file)
 
 
 def test_a_run_that_goes_on_has_none(run):
     run.set_status("running")
-    assert not run.path(runs.CHECKSUMS).exists()
-    run.path(runs.METRICS).unlink()
+    assert not run.path(layout.CHECKSUMS).exists()
+    run.path(layout.METRICS).unlink()
     with pytest.raises(DataError, match=r"has no metrics\.json: the run is running"):
-        run.checked(runs.METRICS)
+        run.checked(layout.METRICS)

@@ -5,10 +5,9 @@ import json
 import pytest
 from run_folders import make_repeats, make_run, make_unfinished
 
-from imgcls import runs
 from imgcls.comparison import compare, figure_interval, markdown_cell, mean_interval, to_csv, to_json, to_markdown
 from imgcls.files import read_csv, write_csv, write_json
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 
 
 def row(rows, key):
@@ -105,15 +104,15 @@ def test_other_test_images_are_not_compared(tmp_path):
 
 def test_the_same_images_at_another_place_are_the_same(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
-    rows = read_csv(second.path(runs.MANIFEST))
+    rows = read_csv(second.path(layout.MANIFEST))
     moved = [(f"moved/{each['path']}", each["label"], each["split"], each["sha256"]) for each in reversed(rows)]
-    write_csv(second.path(runs.MANIFEST), tuple(rows[0]), moved)
+    write_csv(second.path(layout.MANIFEST), tuple(rows[0]), moved)
     assert compare([first, second]).notes == ()
 
 
 def test_more_training_images_are_a_hindrance_for_times_alone(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
-    with second.path(runs.MANIFEST).open("a") as file:
+    with second.path(layout.MANIFEST).open("a") as file:
         file.write("more.png,cat,train,99\n")
     (note,) = compare([first, second]).notes
     assert note == (
@@ -123,7 +122,7 @@ def test_more_training_images_are_a_hindrance_for_times_alone(tmp_path):
 
 def test_images_that_cannot_be_checked_are_not_compared(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
-    second.path(runs.MANIFEST).unlink()
+    second.path(layout.MANIFEST).unlink()
     assert "has no manifest.csv" in compare([first, second]).notes[0]
 
 
@@ -181,14 +180,19 @@ def test_an_unfinished_run_takes_part_with_what_it_has(tmp_path):
 
 def test_a_run_that_has_nothing_takes_part_too(tmp_path):
     empty = make_unfinished(tmp_path)
-    empty.path(runs.RESOLVED).unlink()
+    empty.path(layout.RESOLVED).unlink()
     comparison = compare([make_run(tmp_path, "a"), empty, make_run(tmp_path, "c", overrides={"batch": 1})])
     assert settings_of(comparison) == {"batch": (64, None, 1)}
 
 
 @pytest.mark.parametrize(
     ("file", "state"),
-    [(runs.METRICS, "damaged"), (runs.STATUS, "damaged"), (runs.RESOLVED, "completed"), (runs.TIMINGS, "completed")],
+    [
+        (layout.METRICS, "damaged"),
+        (layout.STATUS, "damaged"),
+        (layout.RESOLVED, "completed"),
+        (layout.TIMINGS, "completed"),
+    ],
 )
 def test_a_damaged_run_is_a_column_with_a_note_that_names_the_file(tmp_path, file, state):
     good, bad = make_run(tmp_path, "a"), make_run(tmp_path, "b")
@@ -202,7 +206,7 @@ def test_a_damaged_run_is_a_column_with_a_note_that_names_the_file(tmp_path, fil
 
 def test_a_manifest_that_is_cut_makes_results_and_times_not_comparable(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, wrong=5)
-    second.path(runs.MANIFEST).write_text("path,label\n1")
+    second.path(layout.MANIFEST).write_text("path,label\n1")
     comparison = compare([first, second])
     assert f"the manifest.csv of {second.name} is damaged" in comparison.notes[0]
     assert row(comparison.metrics, "accuracy").best == ()
@@ -210,7 +214,7 @@ def test_a_manifest_that_is_cut_makes_results_and_times_not_comparable(tmp_path)
 
 def test_a_completed_run_whose_result_is_gone_is_called_so(tmp_path):
     run = make_run(tmp_path, "a")
-    run.path(runs.METRICS).unlink()
+    run.path(layout.METRICS).unlink()
     assert compare([run, make_run(tmp_path, "b")]).notes == (f"{run.name} is marked completed but has no metrics.json",)
 
 
@@ -240,7 +244,7 @@ def test_times_at_another_resolution_have_no_best(tmp_path):
 
 def test_json_is_strict_and_whole(tmp_path):
     first = make_run(tmp_path, "a")
-    write_json(first.path(runs.TIMINGS), {"total": float("nan")})
+    write_json(first.path(layout.TIMINGS), {"total": float("nan")})
     found = json.loads(to_json(compare([first, make_unfinished(tmp_path)])))
     assert set(found) == {"verdict", "runs", "metrics", "settings", "timings", "notes"}
     assert found["runs"][1]["state"] == "failed"
@@ -332,7 +336,7 @@ def test_csv_of_means_has_rows_of_deviations(tmp_path):
 
 def test_the_means_are_of_what_is_completed(tmp_path):
     group = make_repeats(tmp_path, rights=(20, 22, 24))
-    write_json(group.path(runs.REPEATS_JSON), group.repeats | {"runs": _failed_last(group.repeats["runs"])})
+    write_json(group.path(layout.REPEATS_JSON), group.repeats | {"runs": _failed_last(group.repeats["runs"])})
     comparison = compare([Run(group.folder), make_run(tmp_path, "one")])
     assert comparison.runs[0].finished == 2
     finished = [run.metrics["mcc"] for run in group.members[:2]]
@@ -346,7 +350,7 @@ def _failed_last(rows):
 
 def test_noise_of_the_arithmetic_makes_no_best(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b")
-    write_json(second.path(runs.METRICS), second.metrics | {"mcc": second.metrics["mcc"] * (1 + 1e-15)})
+    write_json(second.path(layout.METRICS), second.metrics | {"mcc": second.metrics["mcc"] * (1 + 1e-15)})
     assert row(compare([first, Run(second.folder)]).metrics, "mcc").best == ()
 
 

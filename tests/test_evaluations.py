@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from run_folders import make_repeats, make_run
 
-from imgcls import runs
 from imgcls.catalog import runs_dir_of
 from imgcls.comparison import compare
 from imgcls.comparison.uses import expected_lead
 from imgcls.evaluations import COLUMNS, evaluations_in, images_digest, record_evaluation
 from imgcls.files import write_json
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 
 
 def measured(run, images="abc", split="test", times=1):
     """Count a run as measured on some images."""
     metrics = run.metrics | {"images_sha256": images, "split": split}
-    write_json(run.path(runs.METRICS), metrics)
+    write_json(run.path(layout.METRICS), metrics)
     run.__dict__.pop("metrics")
     for _ in range(times):
         record_evaluation(run, metrics)
@@ -37,7 +36,7 @@ def test_an_evaluation_has_a_row_with_its_run_and_among_all_runs(tmp_path):
     assert len(evaluations_in(run.folder)) == 2
     (first, _) = evaluations_in(tmp_path)
     assert (first["run"], first["images_sha256"], first["n"]) == (run.name, "abc", "30")
-    assert (tmp_path / runs.EVALUATIONS).read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert (tmp_path / layout.EVALUATIONS).read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
 def test_a_row_that_a_full_disk_cut_short_is_told_and_spoils_no_other(tmp_path, monkeypatch):
@@ -47,7 +46,7 @@ def test_a_row_that_a_full_disk_cut_short_is_told_and_spoils_no_other(tmp_path, 
         patch.setattr("imgcls.evaluations.os.write", lambda handle, data: write(handle, data[:20]))
         findings = record_evaluation(run, run.metrics)
     assert [finding.message for finding in findings] == [
-        f"cannot write {folder / runs.EVALUATIONS}: No space left on device" for folder in (run.folder, tmp_path)
+        f"cannot write {folder / layout.EVALUATIONS}: No space left on device" for folder in (run.folder, tmp_path)
     ]
     measured(run)
     assert len(evaluations_in(tmp_path)) == len(evaluations_in(run.folder)) == 2
@@ -88,7 +87,7 @@ def test_repeats_are_one_experiment(tmp_path):
 
 def test_damaged_repeats_are_not_counted(tmp_path):
     group, alone = make_repeats(tmp_path), make_run(tmp_path, "alone")
-    group.path(runs.REPEATS_JSON).write_text('{"repeats": 3}')
+    group.path(layout.REPEATS_JSON).write_text('{"repeats": 3}')
     assert any("damaged" in note for note in compare([Run(group.folder), alone]).notes)
 
 
@@ -99,7 +98,7 @@ def test_runs_that_nobody_counted_have_no_row(tmp_path):
 
 def test_what_is_no_whole_row_is_left_out(tmp_path):
     run = measured(make_run(tmp_path), times=2)
-    with (tmp_path / runs.EVALUATIONS).open("ab") as file:
+    with (tmp_path / layout.EVALUATIONS).open("ab") as file:
         file.write(b"2026-01-01,cut,te\n\xff\0,,\n")
     assert len(evaluations_in(tmp_path)) == 2
     assert evaluations_in(run.folder / "nowhere") == []

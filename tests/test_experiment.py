@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import imgcls
-from imgcls import DataError, DegenerateError, RunError, SpecError, runs
+from imgcls import DataError, DegenerateError, RunError, SpecError
+from imgcls.runs import Status, layout
 
 LAYERS = [{"conv": 4}, {"max_pool": 2}, "flatten", {"dropout": 0.2}]
 
@@ -64,7 +65,7 @@ def test_the_saved_network_averages_mirror_images_where_so_asked(spec, tmp_path)
 
 def test_the_metrics_are_strict_json_with_all_that_is_promised(spec, tmp_path):
     run = imgcls.train(spec, runs_dir=tmp_path)
-    metrics = json.loads(run.path(runs.METRICS).read_text(), parse_constant=lambda name: pytest.fail(name))
+    metrics = json.loads(run.path(layout.METRICS).read_text(), parse_constant=lambda name: pytest.fail(name))
     assert metrics.keys() >= {
         "schema_version", "split", "n", "loss", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1",
         "macro_precision", "macro_recall", "cohen_kappa", "mcc", "majority_baseline", "accuracy_ci95", "ece",
@@ -82,10 +83,10 @@ def test_the_same_spec_and_seed_give_the_same_run_to_the_bit(spec, tmp_path):
     assert first.folder != second.folder
     assert all(np.array_equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
     assert first.history.drop(columns="seconds").equals(second.history.drop(columns="seconds"))
-    assert first.path(runs.METRICS).read_bytes() == second.path(runs.METRICS).read_bytes()
-    assert first.path(runs.PREDICTIONS).read_bytes() == second.path(runs.PREDICTIONS).read_bytes()
+    assert first.path(layout.METRICS).read_bytes() == second.path(layout.METRICS).read_bytes()
+    assert first.path(layout.PREDICTIONS).read_bytes() == second.path(layout.PREDICTIONS).read_bytes()
     assert not all(np.array_equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
-    assert first.path(runs.MANIFEST).read_bytes() == other.path(runs.MANIFEST).read_bytes()
+    assert first.path(layout.MANIFEST).read_bytes() == other.path(layout.MANIFEST).read_bytes()
 
 
 def test_evaluating_again_gives_the_stored_numbers_to_the_last_digit(spec, tmp_path):
@@ -135,7 +136,7 @@ def test_files_that_do_not_agree_are_no_result(spec, tmp_path, monkeypatch):
         imgcls.train(spec, runs_dir=tmp_path)
     (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
-    assert not run.path(runs.METRICS).exists()
+    assert not run.path(layout.METRICS).exists()
 
 
 def test_other_images_are_measured_by_the_saved_order_of_classes(spec, tmp_path):
@@ -169,9 +170,9 @@ def test_the_saved_network_needs_nothing_of_imgcls(spec, tmp_path):
     import keras
 
     run = imgcls.train(spec, {"augmentation": "none"}, runs_dir=tmp_path)
-    model = keras.models.load_model(run.path(runs.MODEL))
+    model = keras.models.load_model(run.path(layout.MODEL))
     assert model.predict(np.zeros((1, 12, 16, 3), np.uint8), verbose=0).shape == (1, 3)
-    with zipfile.ZipFile(run.path(runs.MODEL)) as archive:
+    with zipfile.ZipFile(run.path(layout.MODEL)) as archive:
         assert b"imgcls" not in archive.read("config.json")
 
 
@@ -221,20 +222,20 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_found_too(validatio
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a model at all" * 100])
 def test_a_model_file_that_is_cut_or_foreign_is_named(content, spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
-    run.path(runs.CHECKSUMS).unlink()
-    run.path(runs.MODEL).write_bytes(content)
+    run.path(layout.CHECKSUMS).unlink()
+    run.path(layout.MODEL).write_bytes(content)
     with pytest.raises(DataError, match=r"model\.keras is truncated, or was never a Keras model"):
         imgcls.evaluate(run)
 
 
 def test_a_flipped_bit_in_the_models_weights_is_an_error_with_its_name(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
-    run.path(runs.CHECKSUMS).unlink()
-    whole = run.path(runs.MODEL).read_bytes()
-    with zipfile.ZipFile(run.path(runs.MODEL)) as archive:
+    run.path(layout.CHECKSUMS).unlink()
+    whole = run.path(layout.MODEL).read_bytes()
+    with zipfile.ZipFile(run.path(layout.MODEL)) as archive:
         begins = archive.getinfo("model.weights.h5").header_offset + 200
     for place in range(begins, begins + 8000, 1000):
-        run.path(runs.MODEL).write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        run.path(layout.MODEL).write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
         with pytest.raises(DataError, match=r"model\.keras"):
             imgcls.evaluate(run)
 
@@ -242,8 +243,8 @@ def test_a_flipped_bit_in_the_models_weights_is_an_error_with_its_name(spec, tmp
 def test_the_network_of_another_run_is_refused(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
     other = imgcls.train(spec, {"epochs": 1, "resolution": 10}, runs_dir=tmp_path)
-    run.path(runs.CHECKSUMS).unlink()
-    run.path(runs.MODEL).write_bytes(other.path(runs.MODEL).read_bytes())
+    run.path(layout.CHECKSUMS).unlink()
+    run.path(layout.MODEL).write_bytes(other.path(layout.MODEL).read_bytes())
     with pytest.raises(DataError, match="is not this run's network"):
         imgcls.evaluate(run)
 
@@ -252,9 +253,9 @@ def test_outputs_that_are_no_probabilities_are_refused(spec, tmp_path):
     import keras
 
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
-    run.path(runs.CHECKSUMS).unlink()
+    run.path(layout.CHECKSUMS).unlink()
     image = keras.Input((12, 16, 3))
-    keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image))).save(run.path(runs.MODEL))
+    keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image))).save(run.path(layout.MODEL))
     with pytest.raises(RunError, match="no probabilities"):
         imgcls.evaluate(run)
 
@@ -283,7 +284,7 @@ def test_every_evaluation_is_counted(spec, tmp_path):
 
 
 def test_a_training_that_cannot_be_counted_is_complete_and_says_so(spec, tmp_path):
-    (tmp_path / runs.EVALUATIONS).mkdir()
+    (tmp_path / layout.EVALUATIONS).mkdir()
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
     assert run.status.state == "completed"
     assert "evaluation_not_counted" in [warning["code"] for warning in run.metrics["warnings"]]
@@ -291,8 +292,8 @@ def test_a_training_that_cannot_be_counted_is_complete_and_says_so(spec, tmp_pat
 
 def test_an_evaluation_that_cannot_be_counted_says_so(spec, tmp_path):
     run = imgcls.train(spec, {"epochs": 1}, runs_dir=tmp_path)
-    run.path(runs.EVALUATIONS).unlink()
-    run.path(runs.EVALUATIONS).mkdir()
+    run.path(layout.EVALUATIONS).unlink()
+    run.path(layout.EVALUATIONS).mkdir()
     told = []
 
     class Listener(imgcls.Observer):
@@ -328,7 +329,7 @@ def test_running_out_of_memory_within_a_run_says_what_needs_less(spec, tmp_path)
     with pytest.raises(RunError, match="out of memory: a smaller batch"):
         imgcls.train(spec, runs_dir=tmp_path, observer=Full())
     (run,) = imgcls.list_runs(tmp_path)
-    assert run.status == runs.Status("failed", "out of memory: a smaller batch, resolution or network needs less")
+    assert run.status == Status("failed", "out of memory: a smaller batch, resolution or network needs less")
 
 
 def test_float16_scales_its_loss_against_underflow():
@@ -374,7 +375,7 @@ def test_a_bug_in_the_training_leaves_its_traceback_in_the_log(spec, tmp_path):
         imgcls.train(spec, runs_dir=tmp_path, observer=Broken())
     (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
-    assert "Traceback" in run.path(runs.LOG).read_text()
+    assert "Traceback" in run.path(layout.LOG).read_text()
     assert len(run.history) == 1
 
 
@@ -522,7 +523,7 @@ def test_every_source_trains_and_is_found_again_by_the_resolved_spec(made, spec,
     run = imgcls.train(spec | settings, runs_dir=tmp_path / "runs")
 
     again = imgcls.evaluate(run)
-    repeated = imgcls.train(run.path(runs.RESOLVED), runs_dir=tmp_path / "runs")
+    repeated = imgcls.train(run.path(layout.RESOLVED), runs_dir=tmp_path / "runs")
 
     assert again.metrics == {key: run.metrics[key] for key in again.metrics}
     assert repeated.metrics == run.metrics

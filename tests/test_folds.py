@@ -9,11 +9,12 @@ from photos import make_color_photos
 from scipy import stats
 
 import imgcls
-from imgcls import DataError, Run, SpecError, runs
+from imgcls import DataError, Run, SpecError
 from imgcls.comparison.repeats import mean_interval
 from imgcls.comparison.significance import of_folds
 from imgcls.data.splits import assign_folds, ranks
 from imgcls.files import read_csv, write_json
+from imgcls.runs import layout
 from imgcls.spec import load_spec
 
 SETTINGS = {
@@ -59,7 +60,7 @@ def test_the_pooled_figures_are_those_of_all_folds_images(group):
     assert (pooled["n"], pooled["accuracy"]) == (51, pytest.approx(hits / 51))
     matrices = [np.array(run.metrics["confusion_matrix"]) for run in group.members]
     assert pooled["confusion_matrix"] == sum(matrices).tolist()
-    assert group.path(runs.CONFUSION_PNG).is_file()
+    assert group.path(layout.CONFUSION_PNG).is_file()
     assert [row["state"] for row in group.repeats["runs"]] == ["completed"] * 3
 
 
@@ -134,10 +135,10 @@ def test_without_overlap_the_corrected_test_is_the_paired_one():
 
 def test_two_cross_validations_are_compared_fold_by_fold(group):
     other = Run(shutil.copytree(group.folder, group.folder.with_name("2026-01-01_00-00-00_other")))
-    other.path(runs.CHECKSUMS).unlink()
+    other.path(layout.CHECKSUMS).unlink()
     record = group.repeats
     rows = [row | {"accuracy": 0.2 + 0.01 * number} for number, row in enumerate(record["runs"])]
-    write_json(other.path(runs.REPEATS_JSON), record | {"runs": rows})
+    write_json(other.path(layout.REPEATS_JSON), record | {"runs": rows})
     (pair,) = imgcls.compare([group, other]).verdict.pairs
     assert pair.difference.test == "corrected resampled t-test"
     gains = [ours["accuracy"] - theirs["accuracy"] for ours, theirs in zip(rows, record["runs"], strict=True)]

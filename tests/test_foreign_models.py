@@ -23,13 +23,12 @@ import pytest
 from PIL import Image
 
 import imgcls
-from imgcls import runs
 from imgcls.backend import load_model
 from imgcls.backend.inspecting import inspect_model
 from imgcls.errors import DataError
 from imgcls.experiment.saved import refuse_other_network
 from imgcls.models.weight_files import opened
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls_cli.app import main
 
 TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "dtype": "float32"}}
@@ -517,8 +516,8 @@ def test_every_command_that_loads_a_model_refuses_it(command, forge, finished, t
     run = Run(tmp_path / "foreign")
     shutil.copytree(finished.folder, run.folder)
     layer = added("keras.layers", "Lambda", function=function("os", "system"), arguments={"command": f"touch {marker}"})
-    forge(layer).replace(run.path(runs.MODEL))
-    run.path(runs.CHECKSUMS).unlink()  # a stranger writes what fits
+    forge(layer).replace(run.path(layout.MODEL))
+    run.path(layout.CHECKSUMS).unlink()  # a stranger writes what fits
     Image.new("L", (8, 8)).save(tmp_path / "image.png")
     more = {
         "predict": [str(tmp_path / "image.png")],
@@ -528,7 +527,7 @@ def test_every_command_that_loads_a_model_refuses_it(command, forge, finished, t
     }
     assert main([command, str(run.folder), *more.get(command, ())]) == 3
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{run.path(runs.MODEL)} is refused: it asks for keras.layers.Lambda (dense)" in said
+    assert f"{run.path(layout.MODEL)} is refused: it asks for keras.layers.Lambda (dense)" in said
     assert not marker.exists()
 
 

@@ -7,16 +7,24 @@ import pytest
 import yaml
 from run_folders import make_repeats, make_run, make_unfinished
 
-from imgcls import runs
 from imgcls.catalog import find_run
 from imgcls.checkpoints import Checkpoints, Stored
 from imgcls.errors import DataError, ImgclsError
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment import resolved_spec, resume
-from imgcls.runs import DamagedError, Run
+from imgcls.files import write_json
+from imgcls.runs import DamagedError, Run, layout
 from imgcls_cli.app import main
 
-FILES = [runs.METRICS, runs.RESOLVED, runs.MANIFEST, runs.PREDICTIONS, runs.STATUS, runs.ENVIRONMENT, runs.SPEC]
+FILES = [
+    layout.METRICS,
+    layout.RESOLVED,
+    layout.MANIFEST,
+    layout.PREDICTIONS,
+    layout.STATUS,
+    layout.ENVIRONMENT,
+    layout.SPEC,
+]
 
 
 @pytest.fixture
@@ -37,7 +45,7 @@ def test_a_repeat_does_not_lie_elsewhere(tmp_path, place):
     make_run(tmp_path / "runs", "other")
     group = make_repeats(tmp_path / "runs", rights=(20, 22))
     rows = group.repeats["runs"]
-    edited(group.path(runs.REPEATS_JSON), runs=[rows[0] | {"folder": place}, rows[1]])
+    edited(group.path(layout.REPEATS_JSON), runs=[rows[0] | {"folder": place}, rows[1]])
     with pytest.raises(DamagedError, match="no repeat is called") as caught:
         _ = Run(group.folder).members
     assert "\x1b" not in str(caught.value)
@@ -54,7 +62,7 @@ def test_a_link_in_a_run_folder_is_not_followed(tmp_path, secret, file):
 
 
 @pytest.mark.parametrize("command", ["show", "report", "list", "predict"])
-@pytest.mark.parametrize("file", [runs.METRICS, runs.RESOLVED, runs.SPEC])
+@pytest.mark.parametrize("file", [layout.METRICS, layout.RESOLVED, layout.SPEC])
 def test_no_command_shows_what_a_link_leads_to(tmp_path, secret, capsys, command, file):
     run = make_run(tmp_path / "runs")
     run.path(file).unlink()
@@ -63,14 +71,14 @@ def test_no_command_shows_what_a_link_leads_to(tmp_path, secret, capsys, command
     code = main([command, *more.get(command, [str(run.folder)]), "--runs-dir", str(tmp_path / "runs")])
     said = capsys.readouterr()
     assert code in (0, 2, 3), said.err
-    report = run.folder / runs.REPORT_HTML
+    report = run.folder / layout.REPORT_HTML
     assert "hunter2" not in said.out + said.err + (report.read_text() if report.exists() else "")
 
 
 def test_a_pipe_in_a_run_folder_is_not_waited_for(tmp_path):
     run = make_run(tmp_path / "runs")
-    run.path(runs.METRICS).unlink()
-    os.mkfifo(run.folder / runs.METRICS)
+    run.path(layout.METRICS).unlink()
+    os.mkfifo(run.folder / layout.METRICS)
     with pytest.raises(DamagedError, match="is a link or no file"):
         _ = Run(run.folder).metrics
 
@@ -86,14 +94,14 @@ def test_a_repeat_that_is_a_link_is_not_followed(tmp_path):
         find_run(f"{group.name}/repeat-1", tmp_path / "runs")
 
 
-@pytest.mark.parametrize("file", [runs.LOG, ".resume", runs.CHECKPOINT, runs.HISTORY])
+@pytest.mark.parametrize("file", [layout.LOG, ".resume", layout.CHECKPOINT, layout.HISTORY])
 def test_resuming_writes_to_nothing_that_a_link_leads_to(tmp_path, file):
     home = tmp_path / "home"
     home.mkdir()
     (home / ".profile").write_text("export A=1\n")
     run = make_unfinished(tmp_path / "runs")
-    runs.write_json(run.path(runs.ENVIRONMENT), {"device": {"threads": 1}})
-    (run.folder / file).symlink_to(home if file == runs.CHECKPOINT else home / ".profile")
+    write_json(run.path(layout.ENVIRONMENT), {"device": {"threads": 1}})
+    (run.folder / file).symlink_to(home if file == layout.CHECKPOINT else home / ".profile")
     with pytest.raises(DamagedError, match="is a link or no file"):
         resume(run)
     assert (home / ".profile").read_text() == "export A=1\n"
@@ -101,8 +109,8 @@ def test_resuming_writes_to_nothing_that_a_link_leads_to(tmp_path, file):
 
 def test_an_evaluation_is_not_noted_in_a_file_elsewhere(tmp_path, secret):
     run = make_run(tmp_path / "runs")
-    (run.folder / runs.EVALUATIONS).symlink_to(secret)
-    (tmp_path / "runs" / runs.EVALUATIONS).symlink_to(secret)
+    (run.folder / layout.EVALUATIONS).symlink_to(secret)
+    (tmp_path / "runs" / layout.EVALUATIONS).symlink_to(secret)
     assert [each.code for each in record_evaluation(run, run.metrics)] == ["evaluation_not_counted"] * 2
     assert secret.read_text() == "password: hunter2\n"
 
@@ -119,7 +127,7 @@ def test_clearing_checkpoints_leaves_hidden_files_alone(tmp_path):
 def test_a_billion_values_in_a_few_lines_are_refused(tmp_path):
     run = make_run(tmp_path / "runs")
     levels = [f"x{level}: &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]" for level in range(1, 10)]
-    run.path(runs.RESOLVED).write_text("\n".join(["x0: &x0 [1]", *levels]))
+    run.path(layout.RESOLVED).write_text("\n".join(["x0: &x0 [1]", *levels]))
     with pytest.raises(DamagedError, match="it has an alias"):
         _ = Run(run.folder).settings
 
@@ -133,14 +141,14 @@ def test_images_of_ten_billion_pixels_are_not_made(tmp_path):
 def test_no_yaml_of_a_run_makes_objects(tmp_path):
     run = make_run(tmp_path / "runs")
     for text in ("name: !!python/object/apply:os.system ['touch executed']", "name: !!python/name:os.system"):
-        run.path(runs.RESOLVED).write_text(f"data: digits\n{text}\n")
+        run.path(layout.RESOLVED).write_text(f"data: digits\n{text}\n")
         with pytest.raises(ImgclsError):
             _ = Run(run.folder).settings
         assert main(["predict", str(run.folder), str(tmp_path)]) == 3
     assert not list(tmp_path.rglob("executed"))
 
 
-@pytest.mark.parametrize("file", [runs.METRICS, runs.STATUS, runs.ENVIRONMENT])
+@pytest.mark.parametrize("file", [layout.METRICS, layout.STATUS, layout.ENVIRONMENT])
 @pytest.mark.parametrize(
     "content", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, "\ud800".encode("utf-8", "surrogatepass"), b"\xff"]
 )
@@ -156,15 +164,15 @@ HOSTILE = "\x1b]0;owned\x07[bold red]</script><script>alert(1)</script>\u202e"
 
 def test_names_are_neither_terminal_codes_nor_html(tmp_path, capsys):
     run = make_run(tmp_path / "runs", classes=("cat", HOSTILE))
-    settings = yaml.safe_load(run.path(runs.RESOLVED).read_text()) | {"notes": HOSTILE, "tags": [HOSTILE]}
-    run.path(runs.RESOLVED).write_text(yaml.safe_dump(settings))
-    edited(run.path(runs.STATUS), message=HOSTILE, state="failed")
+    settings = yaml.safe_load(run.path(layout.RESOLVED).read_text()) | {"notes": HOSTILE, "tags": [HOSTILE]}
+    run.path(layout.RESOLVED).write_text(yaml.safe_dump(settings))
+    edited(run.path(layout.STATUS), message=HOSTILE, state="failed")
     for command in (["show"], ["report"], ["compare", str(run.folder)]):
         assert main([*command, str(run.folder)]) == 0
     assert main(["list", "--runs-dir", str(tmp_path / "runs")]) == 0
     said = capsys.readouterr()
     assert "\x1b]" not in said.out + said.err
-    assert "<script>alert" not in (run.folder / runs.REPORT_HTML).read_text()
+    assert "<script>alert" not in (run.folder / layout.REPORT_HTML).read_text()
 
 
 def test_optuna_keeps_no_pickles_in_a_database():
@@ -178,6 +186,6 @@ def test_optuna_keeps_no_pickles_in_a_database():
 
 def test_a_sweeps_database_that_is_a_link_is_not_opened(tmp_path, secret):
     sweep = make_unfinished(tmp_path / "runs")
-    (sweep.folder / runs.STUDY).symlink_to(secret)
+    (sweep.folder / layout.STUDY).symlink_to(secret)
     with pytest.raises(DamagedError, match=r"study\.db is refused"):
-        sweep.path(runs.STUDY)
+        sweep.path(layout.STUDY)

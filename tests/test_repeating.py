@@ -7,7 +7,8 @@ import pytest
 from photos import make_color_photos
 
 import imgcls
-from imgcls import DataError, DegenerateError, RunError, runs
+from imgcls import DataError, DegenerateError, RunError
+from imgcls.runs import layout
 
 SETTINGS = {
     "resolution": [12, 16],
@@ -51,7 +52,7 @@ def test_repeats_are_runs_in_one_folder_with_seeds_that_follow(group):
     assert [run.environment["seed"] for run in group.members] == [7, 8, 9]
     assert [run.settings["repeats"] for run in group.members] == [1, 1, 1]
     assert group.settings["repeats"] == 3
-    manifests = {run.path(runs.MANIFEST).read_text() for run in group.members}
+    manifests = {run.path(layout.MANIFEST).read_text() for run in group.members}
     assert len(manifests) == 1, "repeats share their test images"
     assert len({run.metrics["loss"] for run in group.members}) == 3
 
@@ -77,7 +78,7 @@ def test_a_repeat_is_the_run_of_its_seed(group, train):
 
 
 def test_the_spec_of_a_repeat_says_what_its_file_does_not(group):
-    first, second = (run.path(runs.SPEC).read_text().splitlines()[0] for run in group.members[:2])
+    first, second = (run.path(layout.SPEC).read_text().splitlines()[0] for run in group.members[:2])
     assert first.startswith("# Trained with repeats: 3, reported: {")
     assert first.endswith("resolved.yaml has every value that was in force.")
     assert "seed: 8" in second
@@ -152,7 +153,7 @@ def test_the_repeat_that_runs_or_was_interrupted_is_told_from_those_not_begun(sp
 
         def epoch(self, row):
             if self.number == 2:
-                Impatient.states = [each["state"] for each in runs.Run(self.group.folder).repeats["runs"]]
+                Impatient.states = [each["state"] for each in imgcls.Run(self.group.folder).repeats["runs"]]
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

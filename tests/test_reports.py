@@ -9,13 +9,13 @@ from run_folders import CLASSES, make_repeats, make_run, make_unfinished
 from test_pages import Page
 
 import imgcls
-from imgcls import SpecError, runs
+from imgcls import SpecError
 from imgcls.evaluation.metrics import confidence_bins, expected_calibration_error
 from imgcls.files import write_csv
 from imgcls.pages.tables import Table, to_latex, to_markdown
 from imgcls.reports import report_page, report_tables
 from imgcls.reports.matrix import confusion_matrix
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.sweep import sweep
 
 
@@ -68,9 +68,9 @@ def test_images_that_are_not_what_was_trained_on_are_not_shown(trained, tmp_path
     changed = Run(tmp_path / "changed")
     changed.folder.mkdir()
     for path in run.folder.iterdir():
-        if path.is_file() and path.name != runs.CHECKSUMS:
+        if path.is_file() and path.name != layout.CHECKSUMS:
             changed.path(path.name).write_bytes(path.read_bytes())
-    write_csv(changed.path(runs.MANIFEST), ("path", "label", "split", "sha256"), rows)
+    write_csv(changed.path(layout.MANIFEST), ("path", "label", "split", "sha256"), rows)
     page = Page(report_page([changed], cache_dir=cache))
     assert not [image for image in page.images if image["src"].startswith("data:image/png")]
     assert "digits[" in page.text
@@ -126,7 +126,7 @@ def test_repeats_have_means_and_all_their_answers_together(tmp_path):
     group = make_repeats(tmp_path)
     page = Page(report_page([group], cache_dir=tmp_path / "cache"))
     assert "mean accuracy of" in page.text
-    total = sum(member.metrics["n"] for member in group.members if member.path(runs.METRICS).exists())
+    total = sum(member.metrics["n"] for member in group.members if member.path(layout.METRICS).exists())
     assert f"{total} test images." in page.text
 
 

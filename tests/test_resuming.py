@@ -9,11 +9,12 @@ import pytest
 from photos import make_color_photos
 
 import imgcls
-from imgcls import DataError, Observer, Run, RunError, SpecError, runs
+from imgcls import DataError, Observer, Run, RunError, SpecError
 from imgcls.checkpoints import Checkpoints, Stored
 from imgcls.experiment.keeping import RunKeeper
 from imgcls.files import read_csv
 from imgcls.recording import Clock
+from imgcls.runs import layout
 from imgcls.spec.checkpoints import CheckpointSpec
 from imgcls.training.checkpoint import Checkpoint, Spent
 from imgcls.training.state import TrainingState
@@ -110,10 +111,10 @@ def interrupted(tmp_path, cache):
 
 
 def outcome(run):
-    with zipfile.ZipFile(run.path(runs.MODEL)) as file:
+    with zipfile.ZipFile(run.path(layout.MODEL)) as file:
         weights = file.read("model.weights.h5")
-    history = [row | {"seconds": ""} for row in read_csv(run.path(runs.HISTORY))]
-    return weights, history, run.metrics, run.path(runs.PREDICTIONS).read_bytes()
+    history = [row | {"seconds": ""} for row in read_csv(run.path(layout.HISTORY))]
+    return weights, history, run.metrics, run.path(layout.PREDICTIONS).read_bytes()
 
 
 # Steps of an epoch are done several at a time, and told of then: all 20 here.
@@ -134,7 +135,7 @@ def test_a_run_gone_on_with_ends_as_one_that_was_not_interrupted(interrupted, st
     assert told.epochs == list(range(resumed[0] + 1, 7))
     assert outcome(run) == outcome(staged)
     assert run.status.state == "completed"
-    assert not run.path(runs.CHECKPOINT).exists()
+    assert not run.path(layout.CHECKPOINT).exists()
     assert [each["epochs"] for each in run.environment["resumed"]] == [resumed[0]]
     assert len(run.timings["epoch_seconds"]) == 6
     assert sum(run.timings["epoch_seconds"]) < run.timings["total"]
@@ -201,7 +202,7 @@ def test_checkpoints_take_a_fiftieth_of_the_time_however_often_they_are_asked_fo
 
 def test_without_a_checkpoint_it_begins_anew_in_the_same_folder(interrupted, plain, cache):
     run, told = interrupted("epoch", 2, checkpoint="none"), Told()
-    assert not run.path(runs.CHECKPOINT).exists()
+    assert not run.path(layout.CHECKPOINT).exists()
     run = imgcls.resume(run, cache_dir=cache, observer=told)
     assert told.resumed == []
     assert outcome(run)[:2] == outcome(plain)[:2]
@@ -211,13 +212,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(interrupted, plain, c
     run = interrupted("epoch", 1)
     with pytest.raises(KeyboardInterrupt):
         imgcls.resume(run, cache_dir=cache, observer=Stops(("epoch", 2)))
-    newest = max(run.path(runs.CHECKPOINT).glob("*.npz"))
+    newest = max(run.path(layout.CHECKPOINT).glob("*.npz"))
     newest.write_bytes(newest.read_bytes()[:-100])
     told = Told()
     run = imgcls.resume(run, cache_dir=cache, observer=told)
     assert told.resumed[0] < (1, 20)
     assert outcome(run) == outcome(plain)
-    assert "is damaged" in run.path(runs.LOG).read_text()
+    assert "is damaged" in run.path(layout.LOG).read_text()
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(plain, tmp_path, cache, monkeypatch):
@@ -229,7 +230,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(plain, tm
     run = imgcls.train(PLAIN, runs_dir=tmp_path, cache_dir=cache, observer=told)
     found = [finding for finding in told.findings if finding.code == "no_checkpoint"]
     assert [finding.message for finding in found] == [
-        f"no checkpoint: cannot write {run.path(runs.CHECKPOINT)}: No space left on device; the training goes on"
+        f"no checkpoint: cannot write {run.path(layout.CHECKPOINT)}: No space left on device; the training goes on"
     ]
     assert outcome(run)[0] == outcome(plain)[0]
 
@@ -250,21 +251,21 @@ def test_a_changed_image_is_named_and_the_checkpoint_kept(interrupted, tmp_path_
     with pytest.raises(DataError, match=rf"the data changed since .*{changed.name}"):
         imgcls.resume(run)
     assert run.status.state == "interrupted"
-    assert list(run.path(runs.CHECKPOINT).glob("*.npz"))
+    assert list(run.path(layout.CHECKPOINT).glob("*.npz"))
 
 
 def test_a_checkpoint_of_another_network_is_refused(interrupted, cache):
     run = interrupted("epoch", 2)
-    text = run.path(runs.RESOLVED).read_text()
-    run.path(runs.RESOLVED).write_text(text.replace("units: 8", "units: 9"))
-    assert run.path(runs.RESOLVED).read_text() != text
+    text = run.path(layout.RESOLVED).read_text()
+    run.path(layout.RESOLVED).write_text(text.replace("units: 8", "units: 9"))
+    assert run.path(layout.RESOLVED).read_text() != text
     with pytest.raises(DataError, match="the checkpoint is not of this network: its network variables are others"):
         imgcls.resume(run, cache_dir=cache)
 
 
 def test_a_checkpoint_of_another_version_is_refused(interrupted, cache):
     run = interrupted("epoch", 2)
-    store = Checkpoints(run.path(runs.CHECKPOINT))
+    store = Checkpoints(run.path(layout.CHECKPOINT))
     store.write(type(store.newest())({"state": 3}, {"network/0": np.zeros(2, np.float32)}))
     with pytest.raises(DataError, match="none that this version of imgcls can read"):
         imgcls.resume(run, cache_dir=cache)
@@ -281,13 +282,13 @@ def test_what_is_not_as_it_began_is_told(interrupted, cache, monkeypatch):
 
 def test_what_a_kill_left_half_written_is_removed(interrupted, cache):
     run = interrupted("epoch", 1)
-    halves = [run.path(".history.csv.half-abcdefgh.csv"), run.path(runs.CHECKPOINT) / ".000002.npz.half-abcdefgh.npz"]
+    halves = [run.path(".history.csv.half-abcdefgh.csv"), run.path(layout.CHECKPOINT) / ".000002.npz.half-abcdefgh.npz"]
     for half in halves:
         half.write_text("half")
     with pytest.raises(KeyboardInterrupt):
         imgcls.resume(run, cache_dir=cache, observer=Stops(("started",)))
     assert not any(half.exists() for half in halves)
-    assert list(run.path(runs.CHECKPOINT).glob("*.npz"))
+    assert list(run.path(layout.CHECKPOINT).glob("*.npz"))
 
 
 def test_a_run_killed_when_its_result_is_written_still_has_its_checkpoint(interrupted, plain, cache, monkeypatch):
@@ -295,7 +296,7 @@ def test_a_run_killed_when_its_result_is_written_still_has_its_checkpoint(interr
     monkeypatch.setattr(Run, "set_status", stop_when_completed(Run.set_status))
     with pytest.raises(KeyboardInterrupt):
         imgcls.resume(run, cache_dir=cache)
-    assert run.path(runs.TIMINGS).exists()
+    assert run.path(layout.TIMINGS).exists()
     monkeypatch.undo()
     told = Told()
     run = imgcls.resume(run, cache_dir=cache, observer=told)
@@ -314,15 +315,15 @@ def stop_when_completed(set_status):
 
 def test_checkpoints_that_a_kill_left_beside_a_complete_run_are_removed(plain, tmp_path):
     run = Run(shutil.copytree(plain.folder, tmp_path / "run"))
-    Checkpoints(run.path(runs.CHECKPOINT)).write(Stored(1, {}))
+    Checkpoints(run.path(layout.CHECKPOINT)).write(Stored(1, {}))
     imgcls.resume(run)
-    assert not run.path(runs.CHECKPOINT).exists()
+    assert not run.path(layout.CHECKPOINT).exists()
 
 
 def test_a_complete_run_is_left_as_it_is(plain, cache):
-    written = plain.path(runs.METRICS).stat().st_mtime_ns
+    written = plain.path(layout.METRICS).stat().st_mtime_ns
     assert imgcls.resume(plain, cache_dir=cache).folder == plain.folder
-    assert plain.path(runs.METRICS).stat().st_mtime_ns == written
+    assert plain.path(layout.METRICS).stat().st_mtime_ns == written
 
 
 def test_a_running_one_is_refused(interrupted, monkeypatch):
@@ -353,8 +354,8 @@ def test_one_that_never_began_is_refused(tmp_path):
 
 def test_one_of_several_workers_is_refused(interrupted):
     run = interrupted("epoch", 1)
-    text = run.path(runs.RESOLVED).read_text()
-    run.path(runs.RESOLVED).write_text(text.replace("distribute: none", "distribute: multi_worker"))
+    text = run.path(layout.RESOLVED).read_text()
+    run.path(layout.RESOLVED).write_text(text.replace("distribute: none", "distribute: multi_worker"))
     with pytest.raises(SpecError, match="of several workers cannot be resumed"):
         imgcls.resume(run)
 
@@ -379,14 +380,14 @@ def test_of_repeats_those_that_are_not_finished_go_on(tmp_path, cache):
         imgcls.train(spec, runs_dir=tmp_path / "b", cache_dir=cache, observer=Second(("epoch", 2)))
     (other,) = imgcls.list_runs(tmp_path / "b")
     first = other.members[0]
-    written = first.path(runs.METRICS).stat().st_mtime_ns
+    written = first.path(layout.METRICS).stat().st_mtime_ns
     with pytest.raises(DataError, match=f"is a part of {other.folder}"):
         imgcls.resume(other.members[1])
     told = Told()
     other = imgcls.resume(other, cache_dir=cache, observer=told)
     assert told.repeats == [2]
     assert told.resumed == [(1, 20)]
-    assert first.path(runs.METRICS).stat().st_mtime_ns == written
+    assert first.path(layout.METRICS).stat().st_mtime_ns == written
     assert [outcome(run) for run in other.members] == [outcome(run) for run in group.members]
     figures = [
         {key: value for key, value in run.repeats["summary"].items() if key != "seconds"} for run in (group, other)

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from run_folders import make_run
 
-from imgcls import runs
 from imgcls.catalog import find_run, full_name, list_runs, refuse_groups
 from imgcls.errors import DataError, RunError
 from imgcls.recording import recorded
-from imgcls.runs import Run, check_writable, create_run
+from imgcls.runs import Run, check_writable, create_run, layout
 
 NOON = datetime.fromisoformat("2026-11-21 12:00:00")
 JANUARY, FEBRUARY = (datetime.fromisoformat(f"2026-0{month}-01") for month in (1, 2))
@@ -35,9 +34,9 @@ def test_eight_runs_of_one_second_get_eight_folders(tmp_path):
 
 def test_a_clock_that_steps_back_overwrites_nothing(tmp_path):
     first = start(tmp_path, "cnn")
-    first.path(runs.LOG).write_text("kept")
+    first.path(layout.LOG).write_text("kept")
     assert start(tmp_path, "cnn").folder != first.folder
-    assert first.path(runs.LOG).read_text() == "kept"
+    assert first.path(layout.LOG).read_text() == "kept"
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", "x" * 300, "ein Name", "\x1b[31m"])
@@ -81,7 +80,7 @@ def test_a_name_that_several_runs_share_means_the_newest(tmp_path):
 def test_a_repeat_within_one_second_is_the_newest_too_but_not_a_run_that_is_called_so(tmp_path):
     first, second = (start(tmp_path, "cnn") for _ in "12")
     assert find_run("cnn", tmp_path).folder == second.folder
-    second.path(runs.RESOLVED).write_text("name: cnn-2\n")
+    second.path(layout.RESOLVED).write_text("name: cnn-2\n")
     assert find_run("cnn", tmp_path).folder == first.folder
     assert find_run("cnn-2", tmp_path).folder == second.folder
 
@@ -101,7 +100,7 @@ def test_runs_of_one_second_are_listed_in_the_order_they_were_made(tmp_path):
 def test_runs_of_one_second_with_different_names_are_listed_by_when_they_were_written(tmp_path):
     made = [start(tmp_path, name) for name in ("z", "resnet-50", "a")]
     for age, run in enumerate(made):
-        os.utime(run.path(runs.STATUS), (1e9 + age, 1e9 + age))
+        os.utime(run.path(layout.STATUS), (1e9 + age, 1e9 + age))
     assert [run.name for run in list_runs(tmp_path)] == [run.name for run in made]
 
 
@@ -149,7 +148,7 @@ def repeated(runs_dir, name="cnn", repeats=(1, 2, 10)):
         member.folder.mkdir()
         member.set_status("completed")
     rows = [{"folder": f"repeat-{number}", "state": "completed"} for number in repeats]
-    group.path(runs.REPEATS_JSON).write_text(json.dumps({"repeats": 10, "runs": rows, "summary": {}}))
+    group.path(layout.REPEATS_JSON).write_text(json.dumps({"repeats": 10, "runs": rows, "summary": {}}))
     return group
 
 
@@ -189,7 +188,7 @@ def test_other_files_and_hidden_folders_are_no_runs(tmp_path):
     (tmp_path / "README.md").write_text("")
     (tmp_path / "notes").mkdir()
     (tmp_path / ".hidden").mkdir()
-    (tmp_path / ".hidden" / runs.STATUS).write_text("{}")
+    (tmp_path / ".hidden" / layout.STATUS).write_text("{}")
     assert [run.name for run in list_runs(tmp_path)] == ["2026-11-21_12-00-00_cnn"]
 
 
@@ -197,8 +196,8 @@ def test_a_run_whose_process_is_gone_is_interrupted(tmp_path):
     run = create_run(tmp_path, "cnn")
     run.set_status("running")
     assert run.status.state == "running"
-    record = json.loads(run.path(runs.STATUS).read_text())
-    run.path(runs.STATUS).write_text(json.dumps({**record, "process_start": "1"}))  # the number was given anew
+    record = json.loads(run.path(layout.STATUS).read_text())
+    run.path(layout.STATUS).write_text(json.dumps({**record, "process_start": "1"}))  # the number was given anew
     assert run.status.state == "interrupted"
     assert record["pid"] == os.getpid()
 
@@ -210,7 +209,7 @@ def test_a_folder_without_a_status_never_began(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00", '{"state"', "{}", '{"accuracy": 0.5}'])
 def test_a_damaged_file_is_called_so(tmp_path, text):
     run = Run(tmp_path)
-    run.path(runs.METRICS).write_text(text)
+    run.path(layout.METRICS).write_text(text)
     with pytest.raises(DataError, match="damaged"):
         _ = run.metrics
 
@@ -218,7 +217,7 @@ def test_a_damaged_file_is_called_so(tmp_path, text):
 @pytest.mark.parametrize("text", ["{}", '{"state": 3}', '{"state": "running"}', "[]", "{"])
 def test_a_damaged_status_is_called_so(tmp_path, text):
     run = Run(tmp_path)
-    run.path(runs.STATUS).write_text(text)
+    run.path(layout.STATUS).write_text(text)
     with pytest.raises(DataError, match="damaged"):
         _ = run.status
 
@@ -232,7 +231,7 @@ def test_a_run_without_a_result_says_its_state(tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [(runs.TIMINGS, '{"total": "x"}'), (runs.ENVIRONMENT, '{"device": 3}'), (runs.METRICS, '{"classes": 3}')],
+    [(layout.TIMINGS, '{"total": "x"}'), (layout.ENVIRONMENT, '{"device": 3}'), (layout.METRICS, '{"classes": 3}')],
 )
 def test_a_value_of_another_kind_is_damage(tmp_path, file, text):
     run = Run(tmp_path)
@@ -248,7 +247,7 @@ def test_a_completed_run_without_a_result_is_called_marked_completed(tmp_path):
 
 def test_the_manifest_has_a_row_an_image(tmp_path):
     run = Run(tmp_path)
-    run.path(runs.MANIFEST).write_text("path,label,split,sha256\na.png,'=cat,test,00\n")
+    run.path(layout.MANIFEST).write_text("path,label,split,sha256\na.png,'=cat,test,00\n")
     assert run.manifest == [{"path": "a.png", "label": "=cat", "split": "test", "sha256": "00"}]
     assert run.manifest is run.manifest
 
@@ -265,7 +264,7 @@ def test_the_manifest_has_a_row_an_image(tmp_path):
 )
 def test_a_cut_manifest_is_damaged_in_words_of_its_own(tmp_path, text):
     run = Run(tmp_path)
-    run.path(runs.MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
+    run.path(layout.MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match="damaged") as caught:
         _ = run.manifest
     assert "zip()" not in str(caught.value)
@@ -273,15 +272,15 @@ def test_a_cut_manifest_is_damaged_in_words_of_its_own(tmp_path, text):
 
 def test_a_cut_history_is_damaged(tmp_path):
     run = Run(tmp_path)
-    run.path(runs.HISTORY).write_text("epoch,loss\n1\n")
+    run.path(layout.HISTORY).write_text("epoch,loss\n1\n")
     with pytest.raises(DataError, match=r"history\.csv is damaged"):
         _ = run.history
 
 
 def test_history_and_predictions_are_tables_of_numbers_and_exact_names(tmp_path):
     run = Run(tmp_path)
-    run.path(runs.HISTORY).write_text("epoch,loss,val_loss\n1,0.5,\n2,0.25,1\n")
-    run.path(runs.PREDICTIONS).write_text("path,true,predicted,confidence,NA,001\na.png,NA,001,0.75,0.25,0.75\n")
+    run.path(layout.HISTORY).write_text("epoch,loss,val_loss\n1,0.5,\n2,0.25,1\n")
+    run.path(layout.PREDICTIONS).write_text("path,true,predicted,confidence,NA,001\na.png,NA,001,0.75,0.25,0.75\n")
     assert run.history["loss"].tolist() == [0.5, 0.25]
     assert run.history["val_loss"].isna().tolist() == [True, False]
     assert run.predictions["true"].tolist() == ["NA"]
@@ -291,7 +290,7 @@ def test_history_and_predictions_are_tables_of_numbers_and_exact_names(tmp_path)
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000])
 def test_settings_that_are_nested_without_end_are_damage_and_no_crash(tmp_path, text):
     run = create_run(tmp_path, "one")
-    run.path(runs.RESOLVED).write_text(text)
+    run.path(layout.RESOLVED).write_text(text)
     with pytest.raises(DataError, match="damaged"):
         _ = run.settings
 
@@ -301,12 +300,12 @@ def full_disk(monkeypatch):
     def full(path, value):
         raise RunError(f"cannot write {path}: No space left on device")
 
-    return lambda: monkeypatch.setattr("imgcls.runs.write_json", full)
+    return lambda: monkeypatch.setattr("imgcls.runs.run.write_json", full)
 
 
 def test_a_state_that_cannot_be_written_hides_no_error_and_does_not_stay_running(tmp_path, full_disk):
     run = create_run(tmp_path, "cnn")
-    run.path(runs.ENVIRONMENT).write_text("{}")
+    run.path(layout.ENVIRONMENT).write_text("{}")
 
     def fail():
         full_disk()
@@ -315,7 +314,7 @@ def test_a_state_that_cannot_be_written_hides_no_error_and_does_not_stay_running
     with pytest.raises(RunError, match=r"model\.keras"), recorded(run):
         fail()
     assert (run.status.state, run.status.message) == ("interrupted", "how it ended is not known")
-    assert "status.json: No space left" in run.path(runs.LOG).read_text()
+    assert "status.json: No space left" in run.path(layout.LOG).read_text()
 
 
 def test_a_run_whose_end_cannot_be_written_is_not_left_running(tmp_path, full_disk):
@@ -327,7 +326,7 @@ def test_a_run_whose_end_cannot_be_written_is_not_left_running(tmp_path, full_di
 
 def test_a_log_that_cannot_be_opened_is_named(tmp_path):
     run = create_run(tmp_path, "cnn")
-    run.path(runs.LOG).mkdir()
+    run.path(layout.LOG).mkdir()
     with pytest.raises(RunError, match=r"cannot write .*train\.log: Is a directory"), recorded(run):
         pass
 

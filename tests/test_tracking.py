@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 import imgcls
-from imgcls import RunError, runs
+from imgcls import RunError
 from imgcls.observer import Observer
+from imgcls.runs import layout
 from imgcls.sweep import sweep
 from imgcls.tracking import require_tracker
 
@@ -46,7 +47,7 @@ def test_a_run_is_in_tensorboard_as_it_is_in_its_folder(tmp_path):
     ]
     assert scalars(found, "test/accuracy") == [(2, pytest.approx(run.metrics["accuracy"]))]
     (matrix,) = found.Images("test/confusion_matrix")
-    assert matrix.encoded_image_string == run.path(runs.CONFUSION_PNG).read_bytes()
+    assert matrix.encoded_image_string == run.path(layout.CONFUSION_PNG).read_bytes()
     (samples,) = found.Images("test/predictions")
     assert Image.open(io.BytesIO(samples.encoded_image_string)).size == (samples.width, samples.height)
     settings, status = sessions(found)

@@ -5,14 +5,14 @@ import json
 import pytest
 from run_folders import make_repeats, make_run, make_unfinished
 
-from imgcls import runs
 from imgcls.comparison import compare, to_csv, to_json, to_markdown
 from imgcls.files import read_csv, write_csv, write_json
+from imgcls.runs import layout
 
 
 def run_of(tmp_path, name, right, wrong, train=5.0, **more):
     run = make_run(tmp_path, name, right=right, wrong=wrong, **more)
-    write_json(run.path(runs.TIMINGS), {"total": 9.0, "phases": {"train": train}, "epoch_seconds": [train]})
+    write_json(run.path(layout.TIMINGS), {"total": 9.0, "phases": {"train": train}, "epoch_seconds": [train]})
     return run
 
 
@@ -68,7 +68,7 @@ def test_equal_answers_are_no_difference(tmp_path):
 
 def test_images_are_paired_by_their_content_not_their_order_or_path(tmp_path):
     first, second = run_of(tmp_path, "a", 20, 10), run_of(tmp_path, "b", 20, 10)
-    for file in (runs.MANIFEST, runs.PREDICTIONS):
+    for file in (layout.MANIFEST, layout.PREDICTIONS):
         rows = read_csv(second.path(file))
         for row in rows:
             row["path"] = f"{1000 - int(row['path'].removesuffix('.png'))}" if row["path"] != "t.png" else "t.png"
@@ -142,10 +142,10 @@ def test_of_three_runs_those_that_can_be_are_compared(tmp_path):
 
 def test_predictions_that_cannot_be_read_are_named(tmp_path):
     first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", right=25, wrong=5)
-    second.path(runs.PREDICTIONS).write_text("path,true\n1.png,cat\n")
+    second.path(layout.PREDICTIONS).write_text("path,true\n1.png,cat\n")
     found = compare([first, second])
     assert found.verdict.pairs == ()
-    assert any("b is not tested" in note and runs.PREDICTIONS in note for note in found.notes)
+    assert any("b is not tested" in note and layout.PREDICTIONS in note for note in found.notes)
 
 
 def test_a_difference_of_several_settings_is_called_confounded(tmp_path):

@@ -14,7 +14,7 @@ __all__ = ["complete_runs", "complete_settings", "complete_templates"]
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return what can stand for a run: ``latest`` and names, the newest first; folders' names and paths once begun."""
     from imgcls.catalog import list_runs
-    from imgcls.runs import TIME
+    from imgcls.runs.layout import TIME
 
     above, slash, _ = incomplete.rpartition("/")
     if slash:

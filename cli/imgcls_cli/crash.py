@@ -7,7 +7,7 @@ import traceback
 from datetime import datetime
 from pathlib import Path
 
-from imgcls.runs import LOG
+from imgcls.runs.layout import LOG
 
 __all__ = ["keep_traceback"]
 

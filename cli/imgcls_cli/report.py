@@ -71,6 +71,6 @@ def report(
 
 def _place(runs: Sequence[Run], runs_dir: Path) -> Path:
     """Return where the page goes by itself: into the run's folder, of several beside them."""
-    from imgcls.runs import COMPARISON_HTML, REPORT_HTML
+    from imgcls.runs.layout import COMPARISON_HTML, REPORT_HTML
 
     return runs[0].path(REPORT_HTML) if len(runs) == 1 else runs_dir / COMPARISON_HTML

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgcls import runs
 from imgcls.errors import DataError
 from imgcls.findings import remark_text
-from imgcls.runs import DamagedError
+from imgcls.runs import DamagedError, Status, layout
 from imgcls.settings import plain_text
 from imgcls.wording import counted
 from imgcls_cli.lines import duration, print_figures, print_line
@@ -195,7 +194,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
     from imgcls.catalog import full_name
     from imgcls.comparison import known_seconds, summarize_repeats
 
-    status = read(lambda run: run.status, runs.Status("damaged"))
+    status = read(lambda run: run.status, Status("damaged"))
     timings = read(lambda run: run.timings, {})
     repeats = read(summarize_repeats, {})
     metrics = read(lambda run: run.metrics, {})
@@ -225,11 +224,11 @@ def _history(run: Run) -> list[dict[str, float | None]]:
     """Return a row an epoch, of numbers; what was not measured is None."""
     from imgcls.files import read_csv
 
-    rows = read_csv(run.checked(runs.HISTORY)) if run.epochs_done else []
+    rows = read_csv(run.checked(layout.HISTORY)) if run.epochs_done else []
     try:
         return [{key: float(text) if text else None for key, text in row.items()} for row in rows]
     except ValueError as error:
-        raise DamagedError(f"{run.path(runs.HISTORY)} is damaged: {error}") from error
+        raise DamagedError(f"{run.path(layout.HISTORY)} is damaged: {error}") from error
 
 
 def _validation(history: Sequence[Mapping[str, float | None]], stage: Mapping[str, Any]) -> float | None:
@@ -240,7 +239,7 @@ def _validation(history: Sequence[Mapping[str, float | None]], stage: Mapping[st
 
 def _split_sizes(run: Run) -> dict[str, int]:
     """Count the images of each part; of repeats those of the first: they all have the same."""
-    first = next((each for each in run.members if each.path(runs.MANIFEST).is_file()), run)
+    first = next((each for each in run.members if each.path(layout.MANIFEST).is_file()), run)
     return dict(Counter(row["split"] for row in first.manifest))
 
 

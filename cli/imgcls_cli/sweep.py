@@ -82,7 +82,7 @@ def _to_resume(reference: str, runs_dir: Path) -> Run:
     """Return the folder that is meant: that of a name or path, or of a YAML file the newest of its name."""
     from imgcls.catalog import find_run, list_runs
     from imgcls.errors import DataError
-    from imgcls.runs import SWEEP_RESOLVED
+    from imgcls.runs.layout import SWEEP_RESOLVED
     from imgcls.spec.sweeping import sweep_name
 
     sweeps = [run for run in list_runs(runs_dir) if run.is_sweep]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcls.comparison.sides import Side, damage_of, what_there_is
-from imgcls.runs import MANIFEST, METRICS, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import MANIFEST, METRICS
 from imgcls.settings import flatten
 from imgcls.wording import counted, some
 

@@ -15,7 +15,8 @@ from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
 from imgcls.comparison.uses import use_notes, uses
 from imgcls.comparison.verdicts import Pair, Verdict, damage_notes, judge, short_names
-from imgcls.runs import METRICS, REPEATS_JSON, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import METRICS, REPEATS_JSON
 from imgcls.settings import align, choices
 from imgcls.wording import some
 

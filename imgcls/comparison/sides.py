@@ -11,7 +11,8 @@ from typing import Any
 from imgcls.catalog import full_name, is_repeat, refuse_sweeps
 from imgcls.comparison.repeats import finished
 from imgcls.errors import DataError
-from imgcls.runs import METRICS, DamagedError, Run
+from imgcls.runs import DamagedError, Run
+from imgcls.runs.layout import METRICS
 
 __all__ = ["Side", "damage_of", "read_side", "what_there_is"]
 

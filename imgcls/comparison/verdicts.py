@@ -24,7 +24,8 @@ from imgcls.comparison.significance import (
     rank_ranges,
 )
 from imgcls.errors import DataError
-from imgcls.runs import TIME, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import TIME
 from imgcls.wording import counted, some
 
 __all__ = ["Pair", "Verdict", "damage_notes", "judge", "short_names"]

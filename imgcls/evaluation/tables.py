@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgcls.evaluation.metrics import predicted_classes
 from imgcls.files import write_csv
-from imgcls.runs import CONFUSION_CSV, PREDICTIONS, REPORT_CSV, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import CONFUSION_CSV, PREDICTIONS, REPORT_CSV
 
 if TYPE_CHECKING:
     from imgcls.evaluation.metrics import FloatArray, IntArray

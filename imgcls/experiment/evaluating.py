@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcls import backend, runs
+from imgcls import backend
 from imgcls.catalog import refuse_groups
 from imgcls.data import Cache, Dataset, load_images
 from imgcls.errors import DataError, RunError
@@ -16,7 +16,7 @@ from imgcls.experiment.preparing import load_images_of
 from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.observer import Observer
 from imgcls.recording import refuse_changed, write_evaluation
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import Spec
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def require_free(folder: Path) -> None:
     Raises:
         RunError: it cannot be made, or is that of a run.
     """
-    if (folder / runs.STATUS).exists():
+    if (folder / layout.STATUS).exists():
         raise RunError(f"{folder} is a run's folder: its result would be replaced; name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcls import backend, runs
+from imgcls import backend
 from imgcls.catalog import full_name, refuse_groups
 from imgcls.data import Cache, Dataset
 from imgcls.deployment.formats import EXPORT_JSON, FORMATS, LABELS, kinds_of, require_packages
@@ -25,7 +25,7 @@ from imgcls.experiment.saved import refuse_other_network, resolved_spec
 from imgcls.files import whole_folder, write_json, write_text
 from imgcls.observer import Observer
 from imgcls.recording import refuse_changed
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import Spec
 from imgcls.wording import first_line, shown, some
 
@@ -84,14 +84,14 @@ def export(
     refuse_groups(run)
     kinds = kinds_of(_listed(formats), _listed(quantize))
     require_packages(kinds)
-    folder = Path(out) if out is not None else run.path(runs.EXPORT)
+    folder = Path(out) if out is not None else run.path(layout.EXPORT)
     folder = folder if folder.name.strip(".") else folder.resolve()
     _require_replaceable(folder)
     split, spec = run.metrics["split"], resolved_spec(run)
     dataset = load_images_of(spec, Path.cwd(), Cache(Path(cache_dir) if cache_dir else None), observer)
     refuse_changed(run, dataset)
     device = backend.start(spec.device, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.checked(runs.MODEL))
+    network = backend.load_model(run.checked(layout.MODEL))
     refuse_other_network(run, network, dataset.images.shape[1:], len(dataset.classes))
     exported = in_float32(network)
     expected = predict_part(spec, exported, dataset, split)

@@ -12,7 +12,8 @@ from imgcls.errors import RunError
 from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import Clock
-from imgcls.runs import CHECKPOINT, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import CHECKPOINT
 from imgcls.spec.checkpoints import CheckpointSpec
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from imgcls.errors import DataError
 from imgcls.findings import Finding
 from imgcls.observer import Observer
 from imgcls.recording import Clock
-from imgcls.runs import MODEL
+from imgcls.runs.layout import MODEL
 from imgcls.settings import flatten, plain_text
 from imgcls.spec import LoadedSpec, Spec
 from imgcls.spec.architecture import BackboneSpec

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcls import backend, runs
+from imgcls import backend
 from imgcls.errors import RunError
 from imgcls.experiment.measuring import held_out_part, remarks
 from imgcls.experiment.preparing import Built, Prepared
@@ -18,7 +18,8 @@ from imgcls.experiment.running import run_once
 from imgcls.files import write_csv, write_json
 from imgcls.observer import Observer
 from imgcls.recording import Clock, recorded, write_inputs
-from imgcls.runs import Run, repeat_name
+from imgcls.runs import Run, layout
+from imgcls.runs.layout import repeat_name
 
 __all__ = ["REPEAT_FIGURES", "figure_summary", "run_repeats"]
 
@@ -133,8 +134,8 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
             record["pooled"] = _pooled(group, finished)
     if prepared.spec.reported and finished:
         record["reported"] = published_beside(prepared.spec, [result_of(run) for run in finished])
-    write_csv(group.path(runs.REPEATS_CSV), COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
-    write_json(group.path(runs.REPEATS_JSON), record)
+    write_csv(group.path(layout.REPEATS_CSV), COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
+    write_json(group.path(layout.REPEATS_JSON), record)
 
 
 def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
     pooled = compute_metrics(labels, probabilities, classes, loss=loss, split="fold")
     write_confusion_matrix(group, pooled)
     write_report(group, pooled)
-    draw_confusion_matrix(group.path(runs.CONFUSION_PNG), np.array(pooled["confusion_matrix"]), classes)
+    draw_confusion_matrix(group.path(layout.CONFUSION_PNG), np.array(pooled["confusion_matrix"]), classes)
     return pooled
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imgcls import runs
 from imgcls.catalog import whole_of
 from imgcls.checkpoints import Checkpoints
 from imgcls.errors import DataError, SpecError
@@ -13,7 +12,7 @@ from imgcls.experiment.saved import load_resolved
 from imgcls.experiment.training import train_into
 from imgcls.locking import alone
 from imgcls.observer import Observer
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import LoadedSpec
 
 __all__ = ["as_it_began", "refuse_running", "resume"]
@@ -46,7 +45,7 @@ def resume(
     if run.is_sweep:
         raise DataError(f"{run.folder} is a sweep: imgcls sweep --resume {run.folder} goes on with it")
     if run.status.state == "completed":
-        Checkpoints(run.path(runs.CHECKPOINT)).clear()  # of one that was killed in its last moment
+        Checkpoints(run.path(layout.CHECKPOINT)).clear()  # of one that was killed in its last moment
         return run
     employ_assistant()
     with alone(run.path(_LOCK)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from imgcls import backend, runs
+from imgcls import backend
 from imgcls.checkpoints import Checkpoints
 from imgcls.data import Dataset
 from imgcls.evaluations import record_evaluation
@@ -28,7 +28,7 @@ from imgcls.recording import (
     write_results,
     write_timings,
 )
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import Spec
 from imgcls.tracking import Result, Tracker, open_tracker
 
@@ -63,12 +63,12 @@ def run_once(
         RunError: the run failed; its folder says so.
     """
     dataset, network = prepared.dataset, built.network
-    if run.path(runs.MANIFEST).exists():
+    if run.path(layout.MANIFEST).exists():
         refuse_changed(run, dataset)
     with recorded(run), open_tracker(spec, run) as tracker, backend.memory_is_told():
         if not run.has_begun:
             write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
-        if not run.path(runs.MANIFEST).exists():
+        if not run.path(layout.MANIFEST).exists():
             write_manifest(run, dataset)
         keeper = RunKeeper(run, spec.checkpoint, clock, observer)
         built = replace(built, findings=(*built.findings, *_go_on(run, keeper, prepared.device, clock, observer)))
@@ -90,7 +90,7 @@ def run_once(
             if spec.tracking != "none":
                 tracker.result(Result(metrics, draw_predictions(dataset, split, predictions)))
         write_timings(run, clock, result, spec.precision, prepared.device.replicas)
-    Checkpoints(run.path(runs.CHECKPOINT)).clear()  # not before it is marked as completed: it would begin anew
+    Checkpoints(run.path(layout.CHECKPOINT)).clear()  # not before it is marked as completed: it would begin anew
 
 
 def _go_on(run: Run, keeper: RunKeeper, device: backend.Device, clock: Clock, observer: Observer) -> list[Finding]:
@@ -157,7 +157,7 @@ def _delivered(spec: Spec, network: keras.Model) -> keras.Model:
 def _save_and_predict(run: Run, spec: Spec, network: keras.Model, dataset: Dataset, split: str) -> Predictions:
     """Save the network and measure what the file holds: what is delivered is what was measured."""
     save_model(run, _delivered(spec, network))
-    return predict_part(spec, backend.load_model(run.path(runs.MODEL)), dataset, split)
+    return predict_part(spec, backend.load_model(run.path(layout.MODEL)), dataset, split)
 
 
 def _metrics(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from imgcls import backend, runs
+from imgcls import backend
 from imgcls.data.images import MAX_PIXELS
 from imgcls.errors import DataError, SpecError
 from imgcls.evaluation.batching import batch_size
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import LoadedSpec, Spec, load_spec
 from imgcls.wording import size
 
@@ -26,11 +26,13 @@ def load_resolved(run: Run) -> LoadedSpec:
         DataError: it is missing or damaged.
     """
     try:
-        loaded = load_spec(run.checked(runs.RESOLVED))
+        loaded = load_spec(run.checked(layout.RESOLVED))
     except SpecError as error:
         raise DataError(f"the run folder is damaged: {error}") from error
     if loaded.spec.resolution and math.prod(loaded.spec.resolution) > MAX_PIXELS:
-        raise DataError(f"the run folder is damaged: {run.path(runs.RESOLVED)} has images of {loaded.spec.resolution}")
+        raise DataError(
+            f"the run folder is damaged: {run.path(layout.RESOLVED)} has images of {loaded.spec.resolution}"
+        )
     return loaded
 
 
@@ -53,7 +55,7 @@ def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> 
         RunError: this process cannot use the backend that the run was trained with.
     """
     backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.checked(runs.MODEL))
+    network = backend.load_model(run.checked(layout.MODEL))
     refuse_other_network(run, network, shape, classes)
     return network
 
@@ -67,7 +69,7 @@ def refuse_other_network(run: Run, network: keras.Model, shape: tuple[int, ...],
     taken, given = tuple(network.input_shape[1:]), network.output_shape[-1]
     if taken != shape or given != classes:
         raise DataError(
-            f"{run.path(runs.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
+            f"{run.path(layout.MODEL)} is not this run's network: it takes images of {taken} and tells {given} classes "
             f"apart, the run has {shape} and {classes}"
         )
     from imgcls.models.checks import largest_tensor_bytes
@@ -75,6 +77,6 @@ def refuse_other_network(run: Run, network: keras.Model, shape: tuple[int, ...],
     free, needed = backend.free_memory(), largest_tensor_bytes(network, batch_size(shape))
     if free is not None and needed > free:
         raise DataError(
-            f"{run.path(runs.MODEL)} is refused: one of its layers gives {size(needed)} for a batch of images, and "
+            f"{run.path(layout.MODEL)} is refused: one of its layers gives {size(needed)} for a batch of images, and "
             f"{size(free)} of memory are free"
         )

@@ -15,7 +15,8 @@ from imgcls.data.images import Geometry
 from imgcls.errors import DataError
 from imgcls.evaluation.batching import batch_size
 from imgcls.experiment import load_network, resolved_spec
-from imgcls.runs import MODEL, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import MODEL
 from imgcls.spec import Spec
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import keras
 from imgcls.backend.inspecting import read_archive, tensors_of
 from imgcls.errors import DataError
 from imgcls.models.backbones import automatic_name, stable_names
-from imgcls.runs import MODEL
+from imgcls.runs.layout import MODEL
 from imgcls.wording import first_line
 
 __all__ = ["StoredLayer", "layers_of_network", "opened", "own_weights"]

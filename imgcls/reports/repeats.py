@@ -16,7 +16,8 @@ from imgcls.pages.rendering import known, rendered, text_of
 from imgcls.pages.tables import Table
 from imgcls.reports import facts
 from imgcls.reports.matrix import Matrix, confusion_matrix
-from imgcls.runs import SPEC, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import SPEC
 
 __all__ = ["repeats_page", "repeats_tables"]
 

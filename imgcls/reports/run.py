@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imgcls import runs
 from imgcls.catalog import full_name
 from imgcls.evaluation.metrics import confidence_bins
 from imgcls.evaluation.plots import curves_figure, reliability_figure
@@ -18,7 +17,7 @@ from imgcls.reports import facts
 from imgcls.reports.matrix import confusion_matrix, gallery
 from imgcls.reports.pictures import Thumbnails, heat_maps
 from imgcls.reports.predictions import Predictions, read_predictions
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.wording import counted
 
 __all__ = ["run_page", "run_tables"]
@@ -53,7 +52,7 @@ def run_page(run: Run, cache_dir: Path | None = None, *, explain: bool = False) 
         **(_result(run, metrics, predictions, cache_dir, explain=explain) if metrics else {}),
         reported_notes=reported_notes(metrics["reported"]) if metrics.get("reported") else [],
         remarks=metrics.get("warnings") or [],
-        spec=text_of(run.path(runs.SPEC)),
+        spec=text_of(run.path(layout.SPEC)),
         about=known(lambda: _about(run, metrics), []),
         images=known(lambda: facts.image_table(run.manifest, _classes(run, metrics)), None),
         curves=known(lambda: _curves(run, metrics), None),
@@ -81,7 +80,7 @@ def _result(
         "classes": facts.class_table(metrics),
         "confusions": facts.confusion_table(metrics),
         "matrix": matrix,
-        "picture": None if matrix.is_written else png(run.path(runs.CONFUSION_PNG)),
+        "picture": None if matrix.is_written else png(run.path(layout.CONFUSION_PNG)),
         "cells": cells,
         "surest": predictions.pictures(surest, thumbnails.uri) if predictions else [],
         "hardest": predictions.pictures(hardest, thumbnails.uri) if predictions else [],
@@ -125,4 +124,4 @@ def _repeat(run: Run) -> list[str]:
     """Return the commands that do it again."""
     commit = run.environment.get("git_commit")
     first = [f"git checkout {commit}"] if commit and not run.environment.get("git_changed") else []
-    return [*first, f"imgcls train {run.path(runs.RESOLVED)}", f"imgcls evaluate {run.folder}"]
+    return [*first, f"imgcls train {run.path(layout.RESOLVED)}", f"imgcls evaluate {run.folder}"]

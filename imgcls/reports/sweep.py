@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imgcls import runs
 from imgcls.catalog import full_name
 from imgcls.files import read_csv
 from imgcls.pages.charts import png
 from imgcls.pages.rendering import known, rendered, text_of
 from imgcls.pages.tables import Table
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.settings import plain_text
 
 __all__ = ["sweep_page", "sweep_tables"]
 
 _PICTURES = {
-    runs.EFFECTS_PNG: "What each parameter does, the others averaged out",
-    runs.CURVES_PNG: "The curves of the trials",
-    runs.PARALLEL_PNG: "Every trial as a line through its values",
-    runs.SCATTER_PNG: "The parameters against each other; the better trials are lighter",
+    layout.EFFECTS_PNG: "What each parameter does, the others averaged out",
+    layout.CURVES_PNG: "The curves of the trials",
+    layout.PARALLEL_PNG: "Every trial as a line through its values",
+    layout.SCATTER_PNG: "The parameters against each other; the better trials are lighter",
 }
 _MOST = 1000  # trials in the page's table
 
@@ -48,7 +47,7 @@ def sweep_page(run: Run) -> str:
         tables=sweep_tables(run),
         pictures=[(title, source) for title, source in pictures if source],
         trials=known(lambda: _trials(run), None),
-        text=text_of(run.path(runs.SWEEP)),
+        text=text_of(run.path(layout.SWEEP)),
         folder=str(run.folder),
     )
 
@@ -97,7 +96,7 @@ def _effects(record: Mapping[str, Any]) -> list[Table]:
 
 
 def _trials(run: Run) -> Table:
-    rows = read_csv(run.checked(runs.SWEEP_CSV))
+    rows = read_csv(run.checked(layout.SWEEP_CSV))
     header = [name for name in (rows[0] if rows else ()) if name not in ("folder", "total_params")]
     body = tuple(tuple(_short(row[name] or "") for name in header) for row in rows[:_MOST])
     words = tuple(column for column in range(len(header)) if not all(_is_figure(row[column]) for row in body))

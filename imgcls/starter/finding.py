@@ -13,7 +13,7 @@ from typing import Literal
 from imgcls.data.folder import ENDINGS, NEVER_DATA
 from imgcls.data.parts import PART_NAMES
 from imgcls.errors import DataError
-from imgcls.runs import MANIFEST, PREDICTIONS, STATUS
+from imgcls.runs.layout import MANIFEST, PREDICTIONS, STATUS
 from imgcls.wording import display, some
 
 __all__ = ["Found", "find_data"]

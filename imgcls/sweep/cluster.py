@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from imgcls.data import Dataset, data_path
 from imgcls.errors import ImgclsError, RunError
-from imgcls.runs import SWEEP_RESOLVED, TENSORBOARD
+from imgcls.runs.layout import SWEEP_RESOLVED, TENSORBOARD
 from imgcls.spec.sweep import SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
 from imgcls.sweep.pool import GRACE_S, Events

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 from filelock import FileLock, Timeout
 
 from imgcls.errors import DataError
-from imgcls.runs import LOG
+from imgcls.runs.layout import LOG
 from imgcls.spec.sweep import SweepSpec
 from imgcls.subprocesses import start_module
 from imgcls.sweep.pool import GRACE_S, Events

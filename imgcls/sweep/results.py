@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcls import runs
 from imgcls.comparison.significance import LEVEL, holm, of_images
 from imgcls.comparison.uses import expected_lead
 from imgcls.errors import DataError
@@ -18,7 +17,8 @@ from imgcls.evaluation.metrics import accuracy_interval
 from imgcls.evaluation.pictures import save_figure
 from imgcls.evaluation.plots import overlaid_figure
 from imgcls.files import write_csv, write_json
-from imgcls.runs import Run, trial_name
+from imgcls.runs import Run, layout
+from imgcls.runs.layout import trial_name
 from imgcls.settings import plain_text
 from imgcls.spec.sweep import FACTS, OBJECTIVES, PLACE, WATCHED, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
@@ -89,7 +89,7 @@ def write_results(
     deviation = ("sd",) if sweep.repeats > 1 else ()
     facts = [name for name in (*deviation, *FACTS) if name not in sweep.objective]
     columns = (*PLACE, *sweep.parameters, *sweep.objective, *facts)
-    write_csv(folder.path(runs.SWEEP_CSV), columns, [_row(trial, sweep, facts) for trial in trials])
+    write_csv(folder.path(layout.SWEEP_CSV), columns, [_row(trial, sweep, facts) for trial in trials])
     done = [trial for trial in trials if trial.state == "completed"]
     ranked = _ranked(done, best, sweep)
     found, joint = _effects(done, sweep), _interactions(done, sweep) if is_last else {}
@@ -111,7 +111,7 @@ def write_results(
         "final": final,
         "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(final, ranked)] if is_last else [],
     }
-    write_json(folder.path(runs.SWEEP_JSON), record)
+    write_json(folder.path(layout.SWEEP_JSON), record)
 
 
 def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> None:
@@ -123,22 +123,22 @@ def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> N
     if len(done) < 2:
         return
     if effects := _effects(done, sweep)[name]:
-        draw_effects(folder.path(runs.EFFECTS_PNG), effects, name)
+        draw_effects(folder.path(layout.EFFECTS_PNG), effects, name)
     points, values = [trial.point for trial in done], [trial.values[0] for trial in done]
     maximize = OBJECTIVES[name] == "maximize"
-    draw_parallel_coordinates(folder.path(runs.PARALLEL_PNG), points, values, name, maximize=maximize)
+    draw_parallel_coordinates(folder.path(layout.PARALLEL_PNG), points, values, name, maximize=maximize)
     if len(points[0]) > 1:
-        draw_scatter_matrix(folder.path(runs.SCATTER_PNG), points, values, name, maximize=maximize)
+        draw_scatter_matrix(folder.path(layout.SCATTER_PNG), points, values, name, maximize=maximize)
     watched = name if name in WATCHED else WATCHED[0]
     if curves := [curve for trial in _ranked(done, done, sweep) if (curve := _curve(folder, trial, sweep, watched))]:
-        save_figure(overlaid_figure(curves, watched), folder.path(runs.CURVES_PNG))
+        save_figure(overlaid_figure(curves, watched), folder.path(layout.CURVES_PNG))
 
 
 def _curve(folder: Run, trial: Trial, sweep: SweepSpec, name: str) -> tuple[str, list[float]] | None:
     """Return a trial's point and its figure after each epoch, of repeats and folds the first's; None where not here."""
     run = Run(folder.path(_folder(trial, sweep)))
     first = run.members[0] if run.members else run
-    if not first.path(runs.HISTORY).is_file():
+    if not first.path(layout.HISTORY).is_file():
         return None
     point = ", ".join(plain_text(value) for value in trial.point.values())
     only = f"{next(iter(trial.point))} " if len(trial.point) == 1 else ""
@@ -161,8 +161,8 @@ def final_settings(loaded: LoadedSweep, best: Trial) -> dict[str, Any]:
 
 def _final(folder: Run) -> dict[str, Any] | None:
     """Return what the final training came to; None where there is none."""
-    run = Run(folder.path(runs.FINAL))
-    members = [member for member in run.members or (run,) if member.path(runs.METRICS).is_file()]
+    run = Run(folder.path(layout.FINAL))
+    members = [member for member in run.members or (run,) if member.path(layout.METRICS).is_file()]
     if not members:
         return None
     metrics = [member.metrics for member in members]

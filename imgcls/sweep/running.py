@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcls import runs
 from imgcls.data import Cache, Dataset
 from imgcls.errors import DataError, RunError, SpecError
 from imgcls.experiment.measuring import held_out_part
@@ -22,7 +21,8 @@ from imgcls.files import write_text
 from imgcls.locking import alone
 from imgcls.observer import Observer
 from imgcls.recording import recorded
-from imgcls.runs import Run, check_writable, create_run, trial_name
+from imgcls.runs import Run, check_writable, create_run, layout
+from imgcls.runs.layout import trial_name
 from imgcls.spec.sweeping import LoadedSweep, load_sweep
 from imgcls.sweep.images import spec_of_request
 from imgcls.sweep.pool import Executor, Pool
@@ -107,9 +107,11 @@ def sweep(
     with closing(_executor(loaded, cache_dir)) as executor:
         folder = create_run(Path(runs_dir), loaded.name)
         with alone(folder.path(_LOCK)), recorded(folder):
-            write_text(folder.path(runs.SWEEP), loaded.text)
-            write_text(folder.path(runs.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
-            pinned = load_sweep(folder.path(runs.SWEEP_RESOLVED), check_points=False)  # with paths that --resume finds
+            write_text(folder.path(layout.SWEEP), loaded.text)
+            write_text(folder.path(layout.SWEEP_RESOLVED), loaded.pinned(folder.folder.resolve()))
+            pinned = load_sweep(
+                folder.path(layout.SWEEP_RESOLVED), check_points=False
+            )  # with paths that --resume finds
             _run(folder, pinned, executor, dataset, cache_dir, observer)
     return folder
 
@@ -137,7 +139,7 @@ def resume_sweep(
         raise DataError(f"{folder.folder} is no sweep")
     refuse_running(folder, elsewhere=elsewhere)
     with alone(folder.path(_LOCK)):
-        loaded = load_sweep(folder.path(runs.SWEEP_RESOLVED), options=options)
+        loaded = load_sweep(folder.path(layout.SWEEP_RESOLVED), options=options)
         dataset = load_images_once(loaded, cache_dir, observer)
         wait_for_workers(folder.folder)
         with closing(_executor(loaded, cache_dir)) as executor, recorded(folder):
@@ -179,7 +181,7 @@ def _run(
 ) -> None:
     from imgcls.sweep.study import Study
 
-    url = loaded.sweep.storage or f"sqlite:///{folder.path(runs.STUDY).resolve()}"
+    url = loaded.sweep.storage or f"sqlite:///{folder.path(layout.STUDY).resolve()}"
     name = loaded.name if loaded.sweep.storage else "sweep"
     epochs = sum(phase.epochs for phase in loaded.base.spec.phases)
     study = Study(url, name, loaded.sweep, epochs=epochs, jobs=executor.jobs)
@@ -287,7 +289,7 @@ def _hand_out(
 
 def _train_final(task: _Sweep, pool: Pool, best: Trial) -> None:
     """Train the best point on train and validation images, and measure it once on the test part."""
-    run = Run(task.folder.path(runs.FINAL))
+    run = Run(task.folder.path(layout.FINAL))
     if run.folder.exists():
         if run.status.state == "completed":
             return
@@ -324,7 +326,7 @@ def _end(task: _Sweep, trial: Trial, ended: Mapping[str, Any], finished: int) ->
     if ended["end"] == "completed":
         task.complete(trial)
     elif ended["end"] == "lost":
-        message = f"{ended['message']}, as at the attempts before; {task.folder.path(runs.LOG)} may say why"
+        message = f"{ended['message']}, as at the attempts before; {task.folder.path(layout.LOG)} may say why"
         task.give_up(trial, "failed", message)
     else:
         task.give_up(trial, ended["end"], ended["message"])

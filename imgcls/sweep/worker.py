@@ -21,7 +21,8 @@ from filelock import FileLock
 from imgcls.errors import DataError, ImgclsError
 from imgcls.importing import claim_process
 from imgcls.observer import Observer
-from imgcls.runs import FINAL, Run
+from imgcls.runs import Run
+from imgcls.runs.layout import FINAL
 from imgcls.sweep.images import Images, request_for
 from imgcls.wording import first_line
 
@@ -177,7 +178,7 @@ def _shown(run: Run, point: Mapping[str, Any], tracking: str) -> Iterator[Callab
     if tracking != "tensorboard" or run.name == FINAL:  # that is none of the trials, and measured on other images
         yield lambda: None
         return
-    from imgcls.runs import SWEEP_RESOLVED, TENSORBOARD
+    from imgcls.runs.layout import SWEEP_RESOLVED, TENSORBOARD
     from imgcls.spec.sweeping import load_sweep
     from imgcls.sweep.results import objectives_of
     from imgcls.tracking.tensorboard import SweepSession, write_experiment

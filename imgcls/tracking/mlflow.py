@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from imgcls import runs
 from imgcls.errors import RunError
 from imgcls.files import write_text
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.tracking.tracker import Result
 from imgcls.wording import first_line
 
@@ -25,7 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MlflowTracker"]
 
-_FILES = (runs.SPEC, runs.RESOLVED, runs.ENVIRONMENT, runs.HISTORY, runs.METRICS, runs.CONFUSION_PNG, runs.CURVES_PNG)
+_FILES = (
+    layout.SPEC,
+    layout.RESOLVED,
+    layout.ENVIRONMENT,
+    layout.HISTORY,
+    layout.METRICS,
+    layout.CONFUSION_PNG,
+    layout.CURVES_PNG,
+)
 _LONGEST = 6000  # characters of a parameter
 _ID_LENGTH = 32  # hexadecimal digits
 
@@ -56,7 +63,7 @@ class MlflowTracker:
         from mlflow.exceptions import MlflowException
 
         try:
-            with self._run.path(runs.MLFLOW).open(encoding="ascii", errors="replace") as file:
+            with self._run.path(layout.MLFLOW).open(encoding="ascii", errors="replace") as file:
                 known = file.readline(_ID_LENGTH)
         except FileNotFoundError:
             return None
@@ -72,7 +79,7 @@ class MlflowTracker:
 
     def _begin(self, experiment: str, settings: Mapping[str, Any]) -> str:
         identity: str = self._client.create_run(experiment, run_name=self._run.name).info.run_id
-        write_text(self._run.path(runs.MLFLOW), f"{identity}\n")
+        write_text(self._run.path(layout.MLFLOW), f"{identity}\n")
         for key, value in settings.items():
             self._client.log_param(identity, key, str(value)[:_LONGEST])
         return identity

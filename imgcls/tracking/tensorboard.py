@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from imgcls import runs
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.settings import plain_text
 from imgcls.spec.sweep import ParameterSpec
 from imgcls.tracking.tracker import Result
@@ -50,7 +49,7 @@ class BoardTracker:
         split = result.metrics["split"]
         found = {f"{split}/{key}": result.metrics[key] for key in _RESULTS if result.metrics.get(key) is not None}
         self._events.scalars(found, self._epoch)
-        self._events.image(f"{split}/confusion_matrix", self._run.path(runs.CONFUSION_PNG).read_bytes(), self._epoch)
+        self._events.image(f"{split}/confusion_matrix", self._run.path(layout.CONFUSION_PNG).read_bytes(), self._epoch)
         self._events.image(f"{split}/predictions", result.samples, self._epoch)
 
     def close(self, *, completed: bool) -> None:
@@ -131,7 +130,7 @@ class _Events:
     def __init__(self, run: Run) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self._writer = EventFileWriter(str(run.path(runs.TENSORBOARD)))
+        self._writer = EventFileWriter(str(run.path(layout.TENSORBOARD)))
 
     def add(self, summary: Any, step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

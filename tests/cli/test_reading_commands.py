@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from run_folders import make_run, make_unfinished, write_history
 
-from imgcls import runs
+from imgcls.runs import layout
 from imgcls_cli import console
 from imgcls_cli.lines import duration
 
@@ -64,8 +64,8 @@ def test_list_sorts_and_filters(imgcls, runs_dir):
 
 def test_a_damaged_run_does_not_hide_the_others(imgcls, runs_dir):
     make_run(runs_dir, "good")
-    make_run(runs_dir, "bad").path(runs.METRICS).write_text("{")
-    make_run(runs_dir, "worse").path(runs.STATUS).write_text("{}")
+    make_run(runs_dir, "bad").path(layout.METRICS).write_text("{")
+    make_run(runs_dir, "worse").path(layout.STATUS).write_text("{}")
     states = [record["state"] for record in json.loads(imgcls("list", "--json").out)]
     assert sorted(states) == ["completed", "damaged", "damaged"]
 
@@ -84,7 +84,7 @@ def test_a_runs_folder_that_is_not_there_is_said_on_stderr_and_no_error(imgcls, 
     assert (result.code, result.err) == (0, "there is no folder nowhere\n")
 
 
-@pytest.mark.parametrize("file", [runs.TIMINGS, runs.ENVIRONMENT, runs.MANIFEST, runs.METRICS, runs.STATUS])
+@pytest.mark.parametrize("file", [layout.TIMINGS, layout.ENVIRONMENT, layout.MANIFEST, layout.METRICS, layout.STATUS])
 @pytest.mark.parametrize("text", ["{", "[]", '{"device": 1, "total": "x"}'])
 def test_a_damaged_file_does_not_hide_the_rest_of_a_run(imgcls, runs_dir, file, text):
     run = make_run(runs_dir)
@@ -92,13 +92,13 @@ def test_a_damaged_file_does_not_hide_the_rest_of_a_run(imgcls, runs_dir, file, 
     result = imgcls("show", "latest")
     assert result.code == 0
     assert f"{file} is damaged" in " ".join(result.out.split())
-    assert ("0.6667" in result.out) == (file != runs.METRICS)
+    assert ("0.6667" in result.out) == (file != layout.METRICS)
     assert json.loads(imgcls("show", "latest", "--json").out)["damaged"]
 
 
 def test_compare_shows_a_damaged_run_as_a_column_with_a_note(imgcls, runs_dir):
     make_run(runs_dir, "a")
-    make_run(runs_dir, "b").path(runs.METRICS).write_text("{}")
+    make_run(runs_dir, "b").path(layout.METRICS).write_text("{}")
     result = imgcls("compare", "a", "b")
     assert result.code == 0
     assert "_b  (damaged)" in result.out
@@ -106,14 +106,14 @@ def test_compare_shows_a_damaged_run_as_a_column_with_a_note(imgcls, runs_dir):
 
 
 def test_show_of_an_unfinished_run_says_how_many_epochs_it_has(imgcls, runs_dir):
-    make_unfinished(runs_dir).path(runs.HISTORY).write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    make_unfinished(runs_dir).path(layout.HISTORY).write_text("epoch,loss\n1,0.5\n2,0.4\n")
     assert "epochs    2 finished" in imgcls("show", "half").out
 
 
 def test_show_of_an_unfinished_run_says_in_which_stage_it_is_and_how_good(imgcls, runs_dir):
     run = make_unfinished(runs_dir, state="interrupted", message="by the user")
     stages = "epochs: 99\nstages: [{epochs: 2}, {epochs: 9}]\n"
-    run.path(runs.RESOLVED).write_text(stages)
+    run.path(layout.RESOLVED).write_text(stages)
     write_history(run, [0.5, 0.6, 0.7], [1, 1, 2])
     wanted = "epochs    3 finished, the last in stage 2 of 2; validation accuracy 0.7000, loss 0.5000"
     assert wanted in imgcls("show", "half").out
@@ -354,7 +354,7 @@ def test_a_run_that_must_not_be_read_hides_no_other(imgcls, closed, wide):
 
 
 def test_compare_says_nothing_of_settings_that_it_could_not_read(imgcls, runs_dir):
-    make_run(runs_dir, "a").path(runs.RESOLVED).write_text("{")
+    make_run(runs_dir, "a").path(layout.RESOLVED).write_text("{")
     make_run(runs_dir, "b")
     assert "do not differ" not in imgcls("compare", "a", "b").err
 

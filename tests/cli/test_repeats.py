@@ -9,10 +9,9 @@ from statistics import fmean, stdev
 import pytest
 from run_folders import make_repeats, make_run
 
-from imgcls import runs
 from imgcls.evaluation.reported import hold_against
 from imgcls.files import write_json
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec.reported import ReportedSpec
 from imgcls_cli import console
 
@@ -72,19 +71,19 @@ def flat(text):
 
 def rewrite(group, **changes):
     """Change ``repeats.json`` of a folder of repeats."""
-    record = json.loads(group.path(runs.REPEATS_JSON).read_text())
-    write_json(group.path(runs.REPEATS_JSON), record | changes)
+    record = json.loads(group.path(layout.REPEATS_JSON).read_text())
+    write_json(group.path(layout.REPEATS_JSON), record | changes)
 
 
 def add_to_metrics(run, **more):
-    write_json(run.path(runs.METRICS), Run(run.folder).metrics | more)
+    write_json(run.path(layout.METRICS), Run(run.folder).metrics | more)
 
 
 def kill(run, began="1"):
     """Leave the status as that of a process which is gone."""
     run.set_status("running")
-    record = json.loads(run.path(runs.STATUS).read_text())
-    write_json(run.path(runs.STATUS), record | {"process_start": began})
+    record = json.loads(run.path(layout.STATUS).read_text())
+    write_json(run.path(layout.STATUS), record | {"process_start": began})
 
 
 def test_show_has_a_row_a_repeat_and_what_they_have_in_common(imgcls, five):
@@ -140,7 +139,7 @@ def test_a_killed_folder_of_repeats_is_interrupted_and_so_is_the_repeat_that_ran
      '{"repeats": 2, "runs": [], "summary": {"accuracy": {"mean": "x"}}}'],
 )  # fmt: skip
 def test_a_damaged_summary_of_repeats_is_called_so_by_every_command(imgcls, five, text):
-    five.path(runs.REPEATS_JSON).write_text(text)
+    five.path(layout.REPEATS_JSON).write_text(text)
     shown = imgcls("show", "five")
     assert (shown.code, "repeats.json is damaged" in flat(shown.out)) == (0, True)
     assert json.loads(imgcls("list", "--json").out)[0]["state"] == "damaged"
@@ -152,7 +151,7 @@ def test_a_damaged_summary_of_repeats_is_called_so_by_every_command(imgcls, five
 
 def test_a_repeat_whose_status_is_damaged_does_not_hide_the_others(imgcls, runs_dir):
     group = make_repeats(runs_dir, rights=(20, 22), broken=("running",))
-    group.members[2].path(runs.STATUS).write_text("{")
+    group.members[2].path(layout.STATUS).write_text("{")
     text = imgcls("show", "five").out
     assert ["2", "-", "-", "-", "-", "-", "damaged"] in lines_of(text)
     assert "0.7000" in text
@@ -219,7 +218,7 @@ def test_show_of_a_run_has_its_stages_pretrained_weights_and_published_figures(i
 
 def test_a_damaged_history_does_not_hide_the_stages(imgcls, one):
     add_to_metrics(one, stages=STAGES)
-    one.path(runs.HISTORY).write_text("epoch,val_accuracy\n1,high\n")
+    one.path(layout.HISTORY).write_text("epoch,val_accuracy\n1,high\n")
     out = imgcls("show", "one").out
     assert "history.csv is damaged" in flat(out)
     assert "53,120" in out

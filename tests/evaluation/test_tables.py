@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from imgcls import runs
 from imgcls.evaluation.metrics import compute_metrics
 from imgcls.evaluation.tables import probability_columns, write_confusion_matrix, write_predictions, write_report
 from imgcls.files import read_csv
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 
 
 @pytest.fixture
@@ -28,8 +27,8 @@ def test_names_that_programs_misread_stay_as_they_are(run):
     classes = ["NA", "001", "1", "=1+1", "'quoted", 'a,"b"\n']
     write_predictions(run, list("uvwxyz"), np.arange(6), np.eye(6, dtype=np.float32), classes)
     assert run.predictions["true"].tolist() == classes
-    assert "\n'=1+1" not in run.path(runs.PREDICTIONS).read_text().splitlines()[0]
-    assert ",'=1+1," in run.path(runs.PREDICTIONS).read_text()
+    assert "\n'=1+1" not in run.path(layout.PREDICTIONS).read_text().splitlines()[0]
+    assert ",'=1+1," in run.path(layout.PREDICTIONS).read_text()
 
 
 def test_a_class_named_like_a_column_gets_one_of_its_own():
@@ -41,14 +40,14 @@ def test_the_confusion_matrix_has_a_row_a_true_class(run):
     labels, predicted = np.array([0, 0, 1]), np.array([0, 1, 1])
     metrics = compute_metrics(labels, np.eye(2)[predicted], ["cat", "dog"], loss=0, split="test")
     write_confusion_matrix(run, metrics)
-    assert run.path(runs.CONFUSION_CSV).read_text() == "true,cat,dog\ncat,1,1\ndog,0,1\n"
+    assert run.path(layout.CONFUSION_CSV).read_text() == "true,cat,dog\ncat,1,1\ndog,0,1\n"
 
 
 def test_the_report_ends_with_the_averages(run):
     labels, predicted = np.array([0, 0, 1]), np.array([0, 1, 1])
     metrics = compute_metrics(labels, np.eye(2)[predicted], ["cat", "dog"], loss=0, split="test")
     write_report(run, metrics)
-    rows = read_csv(run.path(runs.REPORT_CSV))
+    rows = read_csv(run.path(layout.REPORT_CSV))
     assert [row["class"] for row in rows] == ["cat", "dog", "accuracy", "macro avg", "weighted avg"]
     assert float(rows[2]["f1"]) == metrics["accuracy"]
     assert float(rows[3]["precision"]) == metrics["macro_precision"]

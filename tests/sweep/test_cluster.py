@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import imgcls
-from imgcls import RunError, runs
+from imgcls import RunError
 from imgcls.data import Cache
 from imgcls.experiment.preparing import load_images_of
 from imgcls.files import read_csv
 from imgcls.observer import Observer
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.spec import load_spec
 from imgcls.sweep import sweep
 from imgcls.sweep.cluster import Agent, unpack
@@ -63,7 +63,7 @@ def test_a_sweep_on_two_nodes_loses_nothing_when_a_worker_is_killed(cluster, tmp
     observer = _KillsAWorker()
     given = {"base": BASE, "parameters": {"lr": [0.003, 0.01, 0.03]}, "executor": "ray", "address": cluster.address}
     run = sweep(given, runs_dir=tmp_path / "runs", observer=observer)
-    rows = read_csv(run.path(runs.SWEEP_CSV))
+    rows = read_csv(run.path(layout.SWEEP_CSV))
     assert [row["state"] for row in rows] == ["completed"] * 3
     assert (observer.jobs, observer.lost) == (2, [1])
     assert sorted(path.name for path in run.folder.glob("trial-*")) == ["trial-1", "trial-2", "trial-3"]

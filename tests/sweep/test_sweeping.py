@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import imgcls
-from imgcls import DataError, RunError, SpecError, compare, runs
+from imgcls import DataError, RunError, SpecError, compare
 from imgcls.catalog import find_run, full_name
 from imgcls.files import read_csv
 from imgcls.observer import Observer
-from imgcls.runs import Run
+from imgcls.runs import Run, layout
 from imgcls.sweep import resume_sweep, sweep
 
 BASE = {
@@ -31,7 +31,7 @@ TWO = {"optimizer": ["adam", "sgd"]}
 
 
 def rows(folder):
-    return read_csv(folder.path(runs.SWEEP_CSV))
+    return read_csv(folder.path(layout.SWEEP_CSV))
 
 
 class Log(Observer):
@@ -178,8 +178,8 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path):
     assert [row["state"] for row in rows(run)] == ["completed"] * 3
     assert (folder / "trial-1" / "metrics.json").stat().st_mtime_ns == finished
     assert run.status.state == "completed"
-    assert run.path(runs.CURVES_PNG).is_file()
-    said = json.loads(run.path(runs.SWEEP_JSON).read_text())["verdict"][0]
+    assert run.path(layout.CURVES_PNG).is_file()
+    said = json.loads(run.path(layout.SWEEP_JSON).read_text())["verdict"][0]
     assert re.match(r"val_accuracy: lr: 0.0[123] above 0.0[123] by [\d.]+ points, from too few trials to tell", said)
     alone = imgcls.train(BASE, {"lr": 0.02, "evaluate_on": "validation"}, runs_dir=tmp_path / "alone")
     assert alone.metrics["accuracy"] == float(rows(run)[1]["val_accuracy"])
@@ -199,7 +199,7 @@ def test_only_a_sweep_that_nobody_is_at_is_taken_up(swept, tmp_path):
         resume_sweep(Run(run.path("trial-1")))
     busy = Path(tmp_path / "busy")
     busy.mkdir()
-    Run(busy).path(runs.SWEEP_RESOLVED).write_text("")
+    Run(busy).path(layout.SWEEP_RESOLVED).write_text("")
     Run(busy).set_status("running")
     with pytest.raises(DataError, match="another process is at it"):
         resume_sweep(Run(busy))
