@@ -118,7 +118,7 @@ def test_a_run_gone_on_with_is_the_same_run_in_mlflow(tmp_path, monkeypatch):
 
 
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, monkeypatch):
-    monkeypatch.setattr("imgcls.tracking.tracker.find_spec", lambda name: None)
+    monkeypatch.setattr("imgcls.tracking.opening.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"pip install 'imgcls\[mlflow\]'"):
         require_tracker("mlflow")
     with pytest.raises(RunError, match="tracking: tensorboard is not installed"):
