@@ -25,6 +25,7 @@ __all__ = [
     "sync_folder",
     "whole_file",
     "whole_folder",
+    "write_bytes",
     "write_csv",
     "write_json",
     "write_text",
@@ -119,6 +120,12 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from imgcls import assistant
 from imgcls.environment import describe_environment
 from imgcls.errors import ConsistencyError, DataError, ImgclsError, RunError
-from imgcls.files import read_csv, whole_file, write_csv, write_json, write_text
+from imgcls.files import read_csv, whole_file, write_bytes, write_csv, write_json, write_text
 from imgcls.findings import Finding
 from imgcls.runs import Run, layout
 from imgcls.spec import LoadedSpec, Spec, spec_yaml
@@ -214,20 +214,21 @@ def save_model(run: Run, network: keras.Model) -> None:
         network.save(temporary)
 
 
-def draw_history(run: Run, result: TrainingResult) -> Callable[[], None]:
-    """Have the learning curves drawn; return what waits for them, or draws them."""
-    from imgcls.evaluation.plots import draw_curves
+def draw_history(result: TrainingResult) -> Callable[[], bytes]:
+    """Have the learning curves drawn; return what waits for the PNG, or draws it."""
+    from imgcls.evaluation.pictures import draw
+    from imgcls.evaluation.plots import curves_figure
 
     history = [asdict(row) for row in result.state.history]
-    return assistant.hand_over(draw_curves, run.path(layout.CURVES_PNG), history, result.best_epoch)
+    return assistant.hand_over(draw, curves_figure, history, result.best_epoch)
 
 
 def write_results(
-    run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, curves: Callable[[], None]
+    run: Run, metrics: dict[str, Any], dataset: Dataset, predictions: Predictions, curves: Callable[[], bytes]
 ) -> None:
     """Write what a finished training gave: the figures first, for no picture is worth losing them."""
     write_evaluation(run, metrics, dataset, predictions)
-    curves()
+    write_bytes(run.path(layout.CURVES_PNG), curves())
     for warning in metrics["warnings"]:
         log.warning("%s: %s", warning["code"], warning["message"])
 
@@ -238,24 +239,25 @@ def write_evaluation(run: Run, metrics: dict[str, Any], dataset: Dataset, predic
     Raises:
         ConsistencyError: the files say another accuracy than the metrics do; these are not written then.
     """
-    from imgcls.evaluation.pictures import draw_confusion_matrix
-    from imgcls.evaluation.plots import draw_reliability
+    from imgcls.evaluation.metrics import certainty
+    from imgcls.evaluation.pictures import confusion_figure, draw
+    from imgcls.evaluation.plots import reliability_figure
     from imgcls.evaluation.tables import write_confusion_matrix, write_predictions, write_report
 
     labels, probabilities, classes = predictions.labels, predictions.probabilities, dataset.classes
     matrix = np.array(metrics["confusion_matrix"])
-    pictures = [
-        assistant.hand_over(draw_confusion_matrix, run.path(layout.CONFUSION_PNG), matrix, classes),
-        assistant.hand_over(draw_reliability, run.path(layout.RELIABILITY_PNG), probabilities, labels),
-    ]
+    pictures = {
+        layout.CONFUSION_PNG: assistant.hand_over(draw, confusion_figure, matrix, classes),
+        layout.RELIABILITY_PNG: assistant.hand_over(draw, reliability_figure, *certainty(probabilities, labels)),
+    }
     paths = [dataset.paths[row] for row in dataset.splits[metrics["split"]]]
     write_predictions(run, paths, labels, probabilities, classes)
     write_confusion_matrix(run, metrics)
     _agree(run, metrics)
     write_json(run.path(layout.METRICS), metrics)
     write_report(run, metrics)
-    for drawn in pictures:
-        drawn()
+    for file, drawn in pictures.items():
+        write_bytes(run.path(file), drawn())
 
 
 def _agree(run: Run, metrics: dict[str, Any]) -> None:

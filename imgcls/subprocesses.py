@@ -14,7 +14,7 @@ __all__ = ["start_module"]
 def start_module(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[Any]:
-    """Start a module as ``python -m`` does, but that a file of the working folder, ``random.py``, hides no module.
+    """Start a module as ``python -m`` does, but that no file of the working folder, as ``random.py``, hides a module.
 
     Args:
         environment: variables on top of this process's.

@@ -47,7 +47,7 @@ def test_it_works_beside_this_process_in_the_order_of_the_calls(claimed):
 
 
 def test_it_has_imported_what_it_was_told_to(claimed):
-    assistant.employ(["colorsys", "no_such_module", "chunk"])
+    assistant.employ(["no_such_module", "colorsys"])
     assert assistant.ask(eval, "'colorsys' in __import__('sys').modules")
 
 
@@ -99,9 +99,9 @@ print(assistant.ask(os.getpid), flush=True)
 """
 
 
-def employer(folder, then):
+def employer(folder, then, **variables):
     command = [sys.executable, "-c", EMPLOYING.format(then=then)]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=os.environ | variables, stdout=subprocess.PIPE, text=True)
 
 
 def is_alive(process):
@@ -129,6 +129,36 @@ def test_no_file_of_the_working_folder_hides_a_module_from_it(tmp_path):
     command = [sys.executable, "-P", "-c", EMPLOYING.format(then="print(os.getpid())")]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("words", ["Total", "Intel\\n", "\\x80\\x04N.", "one\\ntwo"])
+def test_what_is_printed_before_it_begins_is_no_answer(tmp_path, words):
+    (tmp_path / "sitecustomize.py").write_text(f"print('{words}', end='', flush=True)")
+    with employer(tmp_path, "print('', os.getpid())", PYTHONPATH=str(tmp_path)) as first:
+        printed = first.stdout.read().split()
+    assert printed[-2] != printed[-1]
+    assert first.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+@pytest.mark.parametrize("end", ["sys.exit(3)", "os.kill(os.getpid(), 2)"])
+def test_no_end_waits_for_it(tmp_path, end):
+    then = f"second = assistant.ask(os.getpid); os.kill(second, 19); assistant.hand_over(len, 'four'); {end}"
+    with employer(tmp_path, then) as first:
+        second = int(first.stdout.readline())
+        try:
+            assert first.wait(20) == (3 if end.startswith("sys") else -signal.SIGINT)
+        finally:
+            os.kill(second, signal.SIGKILL)
+
+
+def test_an_employer_that_gets_no_thread_does_without(claimed, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(assistant.threading.Thread, "start", refuse)
+    assistant.employ([])
+    assert not assistant.is_employed()
 
 
 TRAINING = """

@@ -10,7 +10,7 @@ from test_pages import Page
 
 import imgcls
 from imgcls import SpecError
-from imgcls.evaluation.metrics import confidence_bins, expected_calibration_error
+from imgcls.evaluation.metrics import certainty, confidence_bins, expected_calibration_error
 from imgcls.files import write_csv
 from imgcls.pages.tables import Table, to_latex, to_markdown
 from imgcls.reports import report_page, report_tables
@@ -184,7 +184,7 @@ def test_bins_of_confidence_add_up_to_the_calibration_error():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet([1, 1, 1], 200).astype(np.float32)
     labels = rng.integers(0, 3, 200)
-    bins = confidence_bins(probabilities, labels)
+    bins = confidence_bins(*certainty(probabilities, labels))
     assert sum(each.count for each in bins) == 200
     gap = sum(each.count * abs(each.accuracy - each.confidence) for each in bins) / 200
     assert expected_calibration_error(probabilities, labels) == pytest.approx(gap)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.floating[Any]]
     IntArray = npt.NDArray[np.integer[Any]]
+    BoolArray = npt.NDArray[np.bool_]
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -23,7 +24,9 @@ __all__ = [
     "ClassScore",
     "Confusion",
     "accuracy_interval",
+    "certainty",
     "compute_metrics",
+    "confidence_bins",
     "expected_calibration_error",
     "most_frequent_confusions",
     "predicted_classes",
@@ -149,7 +152,7 @@ def expected_calibration_error(probabilities: FloatArray, labels: IntArray, *, b
     Raises:
         DataError: there are no examples.
     """
-    found = confidence_bins(probabilities, labels, bins=bins)
+    found = confidence_bins(*certainty(probabilities, labels), bins=bins)
     return sum(each.count * abs(each.accuracy - each.confidence) for each in found) / len(labels)
 
 
@@ -174,22 +177,36 @@ class ConfidenceBin:
     high: float
 
 
-def confidence_bins(probabilities: FloatArray, labels: IntArray, *, bins: int = 15) -> list[ConfidenceBin]:
-    """Return how often the network is right, the surer it is; arguments and errors as of the calibration error."""
+def certainty(probabilities: FloatArray, labels: IntArray) -> tuple[FloatArray, BoolArray]:
+    """Return how sure the network is of each image, float64 (n,), and whether it is right, bool (n,)."""
     import numpy as np
 
-    if not len(labels):
+    return probabilities.max(axis=1).astype(np.float64), predicted_classes(probabilities) == labels
+
+
+def confidence_bins(confidence: FloatArray, right: BoolArray, *, bins: int = 15) -> list[ConfidenceBin]:
+    """Return how often the network is right, the surer it is.
+
+    Args:
+        confidence: float (n,), of each image, 0..1.
+        right: bool (n,).
+        bins: as of the calibration error.
+
+    Raises:
+        DataError: there are no examples.
+    """
+    import numpy as np
+
+    if not len(confidence):
         raise DataError("there are no examples to measure the calibration on")
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = predicted_classes(probabilities) == labels
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     found = []
     for number in np.unique(bin_of):
         inside = bin_of == number
-        count, right = int(inside.sum()), int(correct[inside].sum())
-        interval = accuracy_interval(right, count)
+        count, hits = int(inside.sum()), int(right[inside].sum())
+        interval = accuracy_interval(hits, count)
         mean = float(confidence[inside].mean())
-        found.append(ConfidenceBin(number / bins, (number + 1) / bins, count, mean, right / count, *interval))
+        found.append(ConfidenceBin(number / bins, (number + 1) / bins, count, mean, hits / count, *interval))
     return found
 
 

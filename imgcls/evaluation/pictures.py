@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcls.files import whole_file
+from imgcls.files import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from imgcls.evaluation.metrics import IntArray
 
-__all__ = ["SAMPLES", "draw_confusion_matrix", "draw_samples", "save_figure", "short_name", "views_figure"]
+__all__ = ["SAMPLES", "confusion_figure", "draw", "draw_samples", "save_figure", "short_name", "views_figure"]
 
 DPI = 200
 SAMPLES = 25  # images in a picture of predictions
@@ -31,11 +31,10 @@ SMALLEST_IN, LARGEST_IN = 4.8, 16.0
 WRONG = "#d1590a"
 
 
-def draw_confusion_matrix(path: Path, matrix: IntArray, classes: Sequence[str]) -> None:
-    """Draw the counts, each row coloured by its shares, as a PNG of at most 16 inches.
+def confusion_figure(matrix: IntArray, classes: Sequence[str]) -> Figure:
+    """Return the counts, each row coloured by its shares, of at most 16 inches.
 
     Args:
-        path: the PNG file.
         matrix: int (classes, classes), rows true, columns predicted.
         classes: their names.
     """
@@ -63,7 +62,7 @@ def draw_confusion_matrix(path: Path, matrix: IntArray, classes: Sequence[str]) 
     axes.set_title(f"{n:,} images, accuracy {np.trace(matrix) / max(n, 1):.3f}{note}")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label("share of the true class")
-    save_figure(figure, path)
+    return figure
 
 
 def draw_samples(images: Sequence[NDArray[np.uint8]], titles: Sequence[tuple[str, str]]) -> bytes:
@@ -155,12 +154,23 @@ def short_name(name: str, most: int = MAX_LABEL) -> str:
     return plain if len(plain) <= most else plain[: most - 6] + "…" + plain[-5:]
 
 
+def draw(make: Callable[..., Figure], *arguments: Any) -> bytes:
+    """Return the PNG of a figure that a function makes."""
+    return _png(make(*arguments))
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, whole or not at all."""
+    write_bytes(path, _png(figure))
+
+
+def _png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    with whole_file(path) as temporary, warnings.catch_warnings():
+    file = io.BytesIO()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks is drawn as boxes
         figure.set_dpi(DPI)
         # the same file as of savefig, which draws it twice
-        FigureCanvasAgg(figure).print_png(temporary)  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
+    return file.getvalue()

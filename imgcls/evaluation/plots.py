@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcls.evaluation.metrics import confidence_bins
-from imgcls.evaluation.pictures import save_figure, short_name
+from imgcls.evaluation.pictures import short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from imgcls.evaluation.metrics import ConfidenceBin, FloatArray, IntArray
+    from imgcls.evaluation.metrics import BoolArray, FloatArray
 
-__all__ = ["curves_figure", "draw_curves", "draw_reliability", "overlaid_figure", "reliability_figure"]
+__all__ = ["curves_figure", "overlaid_figure", "reliability_figure"]
 
 GRID = "#e0e0e0"
 TRAIN, VALIDATION = "#1f6fb4", "#d1590a"  # told apart by the colour-blind, and by the line's kind in grey print
@@ -42,11 +41,6 @@ def curves_figure(history: Sequence[Mapping[str, Any]], best_epoch: int | None =
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _draw_curve(axes, history, name, best_epoch)
     return figure
-
-
-def draw_curves(path: Path, history: Sequence[Mapping[str, Any]], best_epoch: int | None) -> None:
-    """Draw ``curves_figure`` as a PNG."""
-    save_figure(curves_figure(history, best_epoch), path)
 
 
 def _draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]], name: str, best_epoch: int | None) -> None:
@@ -105,14 +99,16 @@ def overlaid_figure(curves: Sequence[tuple[str, Sequence[float | None]]], name: 
     return figure
 
 
-def reliability_figure(bins: Sequence[ConfidenceBin]) -> Figure:
+def reliability_figure(confidence: FloatArray, right: BoolArray) -> Figure:
     """Return a reliability diagram (Guo et al., 2017): accuracy over confidence, and how many images there are.
 
     Args:
-        bins: of confidence, those without images left out.
+        confidence: float (n,), of each image, 0..1.
+        right: bool (n,), whether its predicted class is the true one.
     """
     from matplotlib.figure import Figure
 
+    bins = confidence_bins(confidence, right)
     figure = Figure(figsize=(4.6, 4.8), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 1], [0, 1], ":", color="0.55", linewidth=1.2, label="as sure as right")
@@ -135,11 +131,6 @@ def reliability_figure(bins: Sequence[ConfidenceBin]) -> Figure:
     for axes in (upper, lower):
         _plain(axes)
     return figure
-
-
-def draw_reliability(path: Path, probabilities: FloatArray, labels: IntArray) -> None:
-    """Draw ``reliability_figure`` as a PNG; arguments and errors as of ``confidence_bins``."""
-    save_figure(reliability_figure(confidence_bins(probabilities, labels)), path)
 
 
 def _over_epochs(axes: Axes) -> None:

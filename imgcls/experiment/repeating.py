@@ -141,7 +141,7 @@ def _write(group: Run, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) ->
 def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
     """Return the figures of all folds' images together, each of them predicted once; write their tables."""
     from imgcls.evaluation.metrics import compute_metrics
-    from imgcls.evaluation.pictures import draw_confusion_matrix
+    from imgcls.evaluation.pictures import confusion_figure, save_figure
     from imgcls.evaluation.tables import write_confusion_matrix, write_report
 
     classes = finished[0].metrics["classes"]
@@ -153,7 +153,8 @@ def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
     pooled = compute_metrics(labels, probabilities, classes, loss=loss, split="fold")
     write_confusion_matrix(group, pooled)
     write_report(group, pooled)
-    draw_confusion_matrix(group.path(layout.CONFUSION_PNG), np.array(pooled["confusion_matrix"]), classes)
+    figure = confusion_figure(np.array(pooled["confusion_matrix"]), classes)
+    save_figure(figure, group.path(layout.CONFUSION_PNG))
     return pooled
 
 

@@ -77,7 +77,7 @@ def run_once(
         import_ahead()
         with clock("train"):
             result = _train(run, tracker, keeper, prepared, spec, network, observer)
-        curves = draw_history(run, result)
+        curves = draw_history(result)
         with clock("evaluate"):
             split = held_out_part(spec, dataset)
             observer.evaluating(split, len(dataset.splits[split]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.catalog import full_name
-from imgcls.evaluation.metrics import confidence_bins
+from imgcls.evaluation.metrics import certainty
 from imgcls.evaluation.plots import curves_figure, reliability_figure
 from imgcls.evaluation.reported import reported_notes
 from imgcls.pages.charts import png, svg
@@ -91,8 +91,7 @@ def _result(
 
 
 def _reliability(predictions: Predictions) -> str:
-    bins = confidence_bins(predictions.probabilities, predictions.labels)
-    return svg(lambda: reliability_figure(bins))
+    return svg(lambda: reliability_figure(*certainty(predictions.probabilities, predictions.labels)))
 
 
 def _curves(run: Run, metrics: Mapping[str, Any]) -> str | None:

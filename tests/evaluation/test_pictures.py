@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcls.evaluation.pictures import draw_confusion_matrix, save_figure
+from imgcls.evaluation.pictures import confusion_figure, save_figure
 from imgcls.evaluation.plots import curves_figure
 
 
@@ -24,7 +24,7 @@ def size(path):
 @pytest.mark.parametrize("classes", [2, 30, 1100])
 def test_a_confusion_matrix_of_any_size_is_a_picture_of_bounded_size(tmp_path, classes):
     names = [f"a rather long name of class {index}" for index in range(classes)]
-    draw_confusion_matrix(tmp_path / "matrix.png", np.eye(classes, dtype=int), names)
+    save_figure(confusion_figure(np.eye(classes, dtype=int), names), tmp_path / "matrix.png")
     width, height = size(tmp_path / "matrix.png")
     assert 800 <= width <= 3200
     assert 600 <= height <= 3200
@@ -32,7 +32,7 @@ def test_a_confusion_matrix_of_any_size_is_a_picture_of_bounded_size(tmp_path, c
 
 def test_names_are_drawn_as_they_are(tmp_path):
     names = ["$x$", "[/cat]", "日本", "a\nb\x1b", ""]
-    draw_confusion_matrix(tmp_path / "matrix.png", np.zeros((5, 5), int), names)
+    save_figure(confusion_figure(np.zeros((5, 5), int), names), tmp_path / "matrix.png")
     assert size(tmp_path / "matrix.png")
 
 
