@@ -13,6 +13,8 @@ What is not among them is a bug and crashes.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -24,6 +26,7 @@ __all__ = [
     "RunError",
     "SpecError",
     "nearest",
+    "refusal",
 ]
 
 
@@ -63,6 +66,28 @@ class DegenerateError(ImgclsError):
     """Under ``--strict``: the result is degenerate, for instance one class predicted for all images."""
 
     exit_code = 4
+
+
+def refusal(error: Exception) -> str:
+    """Return what the system refuses the process, and what to do; an empty string for any other error."""
+    text = str(error)
+    if isinstance(error, FileNotFoundError) and "temporary directory" in text:
+        return "no folder for temporary files can be written to; set TMPDIR to one that can"
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    limits = {
+        errno.EMFILE: "ulimit -n",
+        errno.ENFILE: "ulimit -n",
+        errno.EAGAIN: "ulimit -u",
+        errno.ENOMEM: "ulimit -v",
+    }
+    if isinstance(error, OSError) and error.errno in limits:
+        return f"the system refuses: {text}; {limits[error.errno]} shows the limit"
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return "the system refuses another thread; ulimit -u shows the limit"
+    if isinstance(error, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text.lower()):
+        return f"the system refuses the memory that a library needs ({text}); ulimit -v shows the limit"
+    return ""
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from imgcls.errors import ImgclsError
+from imgcls.errors import ImgclsError, refusal
 from imgcls.importing import claim_process
 from imgcls_cli import (
     audit,
@@ -179,7 +179,7 @@ def _report(error: Exception, *, debug: bool) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         _say(f"the output cannot be written: {error.strerror}")
         return EXIT_FAILED
-    if reason := _refusal(error):
+    if reason := refusal(error):
         _say(reason)
         return EXIT_FAILED
     if not debug:
@@ -188,28 +188,6 @@ def _report(error: Exception, *, debug: bool) -> int:
         summary = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         _say(f"a bug in imgcls: {summary} ({keep_traceback(error)})")
     return EXIT_BUG
-
-
-def _refusal(error: Exception) -> str:
-    """Return what the system refuses the process, and what to do; an empty string for any other error."""
-    text = str(error)
-    if isinstance(error, FileNotFoundError) and "temporary directory" in text:
-        return "no folder for temporary files can be written to; set TMPDIR to one that can"
-    if isinstance(error, PermissionError) and error.filename:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
-    limits = {
-        errno.EMFILE: "ulimit -n",
-        errno.ENFILE: "ulimit -n",
-        errno.EAGAIN: "ulimit -u",
-        errno.ENOMEM: "ulimit -v",
-    }
-    if isinstance(error, OSError) and error.errno in limits:
-        return f"the system refuses: {text}; {limits[error.errno]} shows the limit"
-    if isinstance(error, RuntimeError) and "can't start new thread" in text:
-        return "the system refuses another thread; ulimit -u shows the limit"
-    if isinstance(error, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text.lower()):
-        return f"the system refuses the memory that a library needs ({text}); ulimit -v shows the limit"
-    return ""
 
 
 def _usage_message(error: Any) -> str:

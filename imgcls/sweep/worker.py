@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock
 
-from imgcls.errors import DataError, ImgclsError
+from imgcls.errors import DataError, ImgclsError, refusal
 from imgcls.importing import claim_process
 from imgcls.observer import Observer
 from imgcls.runs import Run
@@ -142,7 +142,8 @@ def _outcome(order: Mapping[str, Any], images: Images, inbox: _Inbox, send: Call
     except ImgclsError as error:
         return {"end": "failed", "message": str(error)}
     except Exception as error:  # noqa: BLE001 - the traceback is in the run's log; the other trials go on
-        return {"end": "failed", "message": f"a bug in imgcls: {type(error).__name__}: {first_line(error)}"}
+        bug = f"a bug in imgcls: {type(error).__name__}: {first_line(error)}"
+        return {"end": "failed", "message": refusal(error) or bug}
     return {"end": "completed", "message": ""}
 
 
