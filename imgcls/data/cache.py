@@ -50,6 +50,7 @@ class Cache:
         self.root = (root or default_cache_root()).absolute()
         self.prepared = self.root / "prepared"
         self.choices = self.root / "precision"  # what was measured of networks on this machine, a small file each
+        self.known_files = self.root / "files.sqlite"  # the SHA-256 of files that were read
 
     def folder(self, key: str) -> Path:
         """Return where the data set ``key`` lies, or would lie."""
@@ -96,7 +97,7 @@ class Cache:
     def clear(self, keys: Collection[str] | None = None) -> int:
         """Remove data sets, all or those of ``keys``, and what killed runs left; return the bytes freed.
 
-        All of them includes what was measured of this machine.
+        All of them includes what was measured of this machine, and what is known of files.
 
         What is being built at the moment stays. A run that reads a removed data set keeps it until it ends.
         """
@@ -109,6 +110,10 @@ class Cache:
         self._remove_locks()
         if keys is None:
             freed += remove_folder(self.choices)
+            with suppress(OSError):
+                size = self.known_files.stat().st_size
+                self.known_files.unlink()
+                freed += size
         return freed
 
     def sweep(self, held: str = "") -> int:

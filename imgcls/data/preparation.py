@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from imgcls.data.cache import Cache
 from imgcls.data.hashing import cores, fingerprint
 from imgcls.data.images import DECODING_VERSION, Geometry, UnreadableImageError, decode, fit_array
+from imgcls.data.known_files import KnownFiles
 from imgcls.data.listing import Files, Listing
 from imgcls.data.store import FORMAT_VERSION, Index, Prepared, build, open_prepared
 from imgcls.errors import DataError
@@ -52,7 +53,8 @@ def prepare(
         DataError: images are unreadable and ``on_bad_image`` is ``error``, or a file changed meanwhile.
         RunError: the cache cannot be written.
     """
-    hashes, failures = fingerprint(listing)
+    with KnownFiles(cache.known_files) as known:
+        hashes, failures = fingerprint(listing, known)
     key = content_key(listing, hashes, geometry)
     prepared = open_prepared(cache, key)
     if prepared is None:

@@ -96,8 +96,8 @@ def test_a_file_that_changes_between_listing_and_reading_stops_the_run(
     root = folder(cat=5, dog=5)
     real = preparation_module.fingerprint
 
-    def then_change(listing: Any) -> Any:
-        result = real(listing)
+    def then_change(*arguments: Any) -> Any:
+        result = real(*arguments)
         picture(root / "cat" / "2.png", 999)
         return result
 
