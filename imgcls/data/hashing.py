@@ -80,9 +80,8 @@ def _digest(images: Files | Arrays, row: int, read: list[_Read]) -> bytes:
             if status.st_size > MAX_FILE_BYTES:
                 raise OSError(errno.EFBIG, f"larger than {size(MAX_FILE_BYTES)}")
             digest = hashlib.file_digest(file, "sha256").digest()
-            read.append(
-                (images.paths[row], state_of(status), digest)
-            )  # a state that never is again, if it just changed
+            # where it changes meanwhile, that is a state which it has no more
+            read.append((images.paths[row], state_of(status), digest))
             return digest
     pixels = images.row(row)
     return hashlib.sha256(f"{pixels.shape} {pixels.dtype} ".encode() + pixels.tobytes()).digest()
