@@ -7,7 +7,7 @@ from run_folders import make_repeats, make_run, make_unfinished
 
 from imgcls.comparison import compare, to_csv, to_json, to_markdown
 from imgcls.files import read_csv, write_csv, write_json
-from imgcls.runs import layout
+from imgcls.runs import Run, layout
 
 
 def run_of(tmp_path, name, right, wrong, train=5.0, **more):
@@ -23,20 +23,20 @@ def rank(comparison):
 def test_a_difference_that_chance_hardly_makes_is_one(tmp_path):
     found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116, train=7.0)])
     assert found.verdict.text == (
-        "b is better than a by 2.7 points (95 % 1.6 to 3.9, p < .001), at 1.4 times the training time"
+        "b is better than a by 2.7 points (95 % 0.9 to 4.5, p = .003), at 1.4 times the training time"
     )
 
 
 def test_the_better_one_stands_first_whatever_the_order(tmp_path):
     found = compare([run_of(tmp_path, "a", 620, 116, train=7.0), run_of(tmp_path, "b", 600, 136)])
     assert found.verdict.text == (
-        "a is better than b by 2.7 points (95 % 1.6 to 3.9, p < .001), at 1.4 times the training time"
+        "a is better than b by 2.7 points (95 % 0.9 to 4.5, p = .003), at 1.4 times the training time"
     )
 
 
 def test_the_cost_is_told_where_times_are_comparable_only(tmp_path):
     found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116, device="another")])
-    assert found.verdict.text.endswith("p < .001)")
+    assert found.verdict.text.endswith("p = .003)")
     same = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116)])
     assert same.verdict.text.endswith(", in the same training time")
 
@@ -44,7 +44,7 @@ def test_the_cost_is_told_where_times_are_comparable_only(tmp_path):
 def test_what_another_seed_may_have_made_is_of_the_networks_alone(tmp_path):
     found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 608, 128)])
     assert found.verdict.text == (
-        "the network of b is better than that of a by 1.1 points (95 % 0.4 to 1.9, p = .008), but another seed may do "
+        "the network of b is better than that of a by 1.1 points (95 % 0.3 to 2.1, p = .008), but another seed may do "
         "as much: repeats would tell whether its settings are"
     )
     assert not found.verdict.pairs[0].is_told_apart
@@ -53,7 +53,7 @@ def test_what_another_seed_may_have_made_is_of_the_networks_alone(tmp_path):
 def test_what_chance_may_have_made_is_none_and_says_what_it_would_take(tmp_path):
     found = compare([run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 603, 133)])
     assert found.verdict.text == (
-        "no difference that these 736 images could show (b is 0.4 points ahead of a, 95 % 0.0 to 1.0, p = .250); "
+        "no difference that these 736 images could show (b is 0.4 points ahead of a, 95 % -0.2 to 1.2, p = .250); "
         "it would take about 2,000 to see one of this size"
     )
     assert not found.verdict.pairs[0].is_told_apart
@@ -62,7 +62,7 @@ def test_what_chance_may_have_made_is_none_and_says_what_it_would_take(tmp_path)
 def test_equal_answers_are_no_difference(tmp_path):
     found = compare([run_of(tmp_path, "a", 20, 10), run_of(tmp_path, "b", 20, 10)])
     assert found.verdict.text == (
-        "no difference between a and b that these 30 images could show (95 % 0.0 to 0.0, p = 1.000)"
+        "no difference between a and b that these 30 images could show (95 % -11.4 to 11.4, p = 1.000)"
     )
 
 
@@ -74,16 +74,58 @@ def test_images_are_paired_by_their_content_not_their_order_or_path(tmp_path):
             row["path"] = f"{1000 - int(row['path'].removesuffix('.png'))}" if row["path"] != "t.png" else "t.png"
         write_csv(second.path(file), tuple(rows[0]), [tuple(row.values()) for row in reversed(rows)])
     [pair] = compare([first, second]).verdict.pairs
-    assert (pair.difference.p, pair.difference.low, pair.difference.high) == (1.0, 0.0, 0.0)
+    assert (pair.difference.p, pair.difference.value, pair.difference.needed) == (1.0, 0.0, None)
+    assert pair.difference.high == pytest.approx(0.1135, abs=1e-4)  # as of no image apart
 
 
 def test_repeats_are_tested_by_their_spread(tmp_path):
     first = make_repeats(tmp_path, "five")
     found = compare([first, make_repeats(tmp_path, "same")])
-    assert found.verdict.text.startswith("no difference between five and same that these 5 and 5 runs could show")
+    assert found.verdict.text.startswith(
+        "no difference between five and same that these 5 and 5 runs on these 30 images could show"
+    )
     better = compare([make_repeats(tmp_path, "bad", rights=(10, 11, 12)), first])
-    assert better.verdict.pairs[0].difference.test == "Welch's t-test"
+    assert better.verdict.pairs[0].difference.test == "Welch's t-test over seeds and images"
     assert better.verdict.text.startswith("five is better than bad by 43.3 points (95 % ")
+
+
+def test_repeats_that_hardly_spread_are_no_surer_than_their_images(tmp_path):
+    pair = make_repeats(tmp_path, "a", rights=(20, 20, 21)), make_repeats(tmp_path, "b", rights=(22, 22, 22))
+    [found] = compare(pair).verdict.pairs  # Welch's test of the accuracies alone has p = .04
+    assert not found.is_told_apart
+    assert found.text.startswith("no difference that these 3 and 3 runs on these 30 images could show (b is 5.6 points")
+
+
+def test_answers_of_a_repeat_that_cannot_be_read_are_named(tmp_path):
+    pair = make_repeats(tmp_path, "a"), make_repeats(tmp_path, "b")
+    (pair[1].folder / "repeat-2" / layout.PREDICTIONS).write_text("path,true\n1.png,cat\n")
+    found = compare(pair)
+    assert found.verdict.pairs == ()
+    assert any("b is not tested" in note and layout.PREDICTIONS in note for note in found.notes)
+
+
+def make_folds(tmp_path, name, accuracies, lost):
+    """A cross-validation with one fold that failed."""
+    group = make_repeats(tmp_path, name, rights=[20] * len(accuracies), overlap=0.25)
+    rows = [row | {"accuracy": figure} for row, figure in zip(group.repeats["runs"], accuracies, strict=True)]
+    rows[lost] |= {"state": "failed", "accuracy": None}
+    write_json(group.path(layout.REPEATS_JSON), group.repeats | {"runs": rows})
+    return Run(group.folder)
+
+
+def test_folds_are_paired_with_the_same_folds_where_one_failed(tmp_path):
+    easy = [0.70, 0.75, 0.80, 0.85, 0.90]
+    first = make_folds(tmp_path, "a", easy, lost=0)
+    second = make_folds(tmp_path, "b", [each + 0.02 + 0.001 * (place % 2) for place, each in enumerate(easy)], lost=4)
+    found = compare([first, second])
+    [pair] = found.verdict.pairs
+    assert pair.difference.test == "corrected resampled t-test"
+    assert pair.difference.value == pytest.approx(0.02 + 0.002 / 3)
+    assert pair.is_told_apart
+    assert (
+        "the means are over different folds (repeat-5 of a, repeat-1 of b alone); two are tested by the folds that "
+        "both have"
+    ).replace("of a", f"of {first.name}").replace("of b", f"of {second.name}") in found.notes
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -13,7 +13,7 @@ from imgcls.runs.layout import MANIFEST, METRICS
 from imgcls.settings import flatten
 from imgcls.wording import counted, some
 
-__all__ = ["loss_notes", "mean_notes", "result_notes", "time_notes"]
+__all__ = ["fold_notes", "loss_notes", "mean_notes", "result_notes", "time_notes"]
 
 CROSS_ENTROPY = ("auto", "categorical_crossentropy", "sparse_categorical_crossentropy")
 
@@ -48,20 +48,27 @@ def _other_classes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[s
 
 def _image_difference(first: Side, second: Side, split: str) -> str | None:
     """Return how the evaluated images of two sides differ; None where content and labels are the same."""
-    ours, theirs = (side.speaker.path(MANIFEST) for side in (first, second))
-    missing = [side.name for side in (first, second) if not side.speaker.path(MANIFEST).is_file()]
+    runs = [(first.name, _asked(first, second)), (second.name, _asked(second, first))]
+    ours, theirs = (run.path(MANIFEST) for _, run in runs)
+    missing = [name for name, run in runs if not run.path(MANIFEST).is_file()]
     if missing:
         return f"may have other {split} images: {missing[0]} has no {MANIFEST}"
     if filecmp.cmp(ours, theirs, shallow=False):  # the usual case, and much faster than reading rows
         return None
-    for side in (first, second):
-        if damage_of(side.speaker, lambda run: run.manifest):
-            return f"may have other {split} images: the {MANIFEST} of {side.name} is damaged"
-    images, others = (Counter(_evaluated(side.speaker, split)) for side in (first, second))
+    for name, run in runs:
+        if damage_of(run, lambda run: run.manifest):
+            return f"may have other {split} images: the {MANIFEST} of {name} is damaged"
+    images, others = (Counter(_evaluated(run, split)) for _, run in runs)
     if images == others:
         return None
     shared, most = (images & others).total(), max(images.total(), others.total())
     return f"have different {split} images (they share {shared:,} of {most:,})"
+
+
+def _asked(side: Side, other: Side) -> Run:
+    """Return the run of a side that tells of its images; of cross-validations a fold that both have."""
+    shared = [name for name in side.accuracies if name in other.accuracies] if side.overlap and other.overlap else []
+    return side.member(shared[0]) if shared else side.speaker
 
 
 def _evaluated(run: Run, split: str) -> Iterable[tuple[str, str]]:
@@ -109,6 +116,16 @@ def _with_settings(loss: Any) -> str:
 
 def _is_penalty(key: str) -> bool:
     return key.rpartition(".")[2] in ("l1", "l2")
+
+
+def fold_notes(sides: Sequence[Side]) -> list[str]:
+    """Say that the means of cross-validations are over different folds, of which the shared ones are tested."""
+    divided = [side for side in sides if side.overlap]
+    shared = set.intersection(*(set(side.accuracies) for side in divided)) if divided else set()
+    only = [f"{name} of {side.name}" for side in divided for name in side.accuracies if name not in shared]
+    if not only:
+        return []
+    return [f"the means are over different folds ({some(only, 5)} alone); two are tested by the folds that both have"]
 
 
 def mean_notes(sides: Sequence[Side]) -> list[str]:

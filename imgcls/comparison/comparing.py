@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from typing import Any
 
-from imgcls.comparison.comparability import loss_notes, mean_notes, result_notes, time_notes
+from imgcls.comparison.comparability import fold_notes, loss_notes, mean_notes, result_notes, time_notes
 from imgcls.comparison.repeats import count_text
 from imgcls.comparison.sides import Side, read_side
 from imgcls.comparison.uses import use_notes, uses
@@ -125,7 +125,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
         *damage_notes(sides),
         *_setting_notes(short_names([side.name for side in sides]), verdict.pairs, settings),
     ]
-    notes = (*of_results, *of_losses, *of_times, *mean_notes(sides), *of_tests, *use_notes(sides), *lacking, *damage)
+    of_means = (*mean_notes(sides), *fold_notes(sides))
+    notes = (*of_results, *of_losses, *of_times, *of_means, *of_tests, *use_notes(sides), *lacking, *damage)
     return Comparison(
         verdict=verdict,
         runs=tuple(_column(side) for side in sides),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -36,6 +37,8 @@ class Side:
         deviations: of repeats key → sample standard deviation of a metric or timing, None where it has none.
         repeats: of repeats how many were asked for; None of a run.
         finished: of repeats how many are completed, which the means are of; None of a run.
+        accuracies: of repeats and folds, folder of each completed one → its accuracy.
+        overlap: of folds, images that one is measured on for one that trains it; 0 of others.
         is_repeat: whether it is a single one of such repeats.
         damage: what is wrong with its files, one text each.
     """
@@ -51,8 +54,21 @@ class Side:
     deviations: Figures = field(default_factory=dict)
     repeats: int | None = None
     finished: int | None = None
+    accuracies: Mapping[str, float] = field(default_factory=dict)
+    overlap: float = 0.0
     is_repeat: bool = False
     damage: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[Run, ...]:
+        """The runs that its figures are of."""
+        if self.repeats is None:
+            return (self.speaker,)
+        return tuple(self.member(name) for name in self.accuracies)
+
+    def member(self, name: str) -> Run:
+        """Return one of them by the name of its folder."""
+        return Run(Path(self.folder) / name)
 
 
 def read_side(run: Run) -> Side:
@@ -102,6 +118,8 @@ def _read_repeats(run: Run) -> Side:
         deviations={key: value for key, value in deviations.items() if key not in COMMON},
         repeats=record.get("repeats"),
         finished=finished(record) if record else None,
+        accuracies={row["folder"]: row["accuracy"] for row in rows},
+        overlap=record.get("overlap") or 0.0,
         damage=tuple(
             chain(_damage(run, lambda run: run.repeats), *(_damage(each, lambda run: run.metrics) for each in done))
         ),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imgcls.comparison.intervals import paired_interval
 
 __all__ = [
     "LEVEL",
@@ -30,8 +33,21 @@ know. Five repeats of a course report's networks had .003 to .008, 40 short trai
 trained to the end have less (Jordan, 2023)."""
 
 _POWER = 0.8  # how often as many images as are said to be needed would show the difference
-_RESAMPLES = 20_000
-_SEED = 0  # of the bootstrap: the same runs give the same interval
+
+Right = NDArray[np.bool_]
+Groups = NDArray[np.intp] | None
+
+
+class _Estimate(NamedTuple):
+    """What is known of a difference: its 95 % interval, and how often chance alone would show as great a one."""
+
+    low: float
+    high: float
+    p: float
+
+    def widened(self, other: _Estimate) -> _Estimate:
+        """Return what both leave open."""
+        return _Estimate(min(self.low, other.low), max(self.high, other.high), max(self.p, other.p))
 
 
 @dataclass(frozen=True)
@@ -41,10 +57,12 @@ class Difference:
     Attributes:
         test: its name, as people cite it.
         value: accuracy of the second minus that of the first.
-        low: lower end of the 95 % interval of the value.
-        high: upper end.
+        low: lower end of the 95 % interval of the value, from -1.
+        high: upper end, to 1.
         p: how often chance alone would show as great a difference, either way.
-        p_seeds: the same where other seeds might have been drawn too; p itself of tests that know of seeds.
+        low_seeds: as ``low``, where other seeds might have been drawn too; ``low`` itself of tests that know of seeds.
+        high_seeds: likewise.
+        p_seeds: likewise.
         needed: how many images it takes to see one of this size; None where that cannot be told.
     """
 
@@ -53,48 +71,50 @@ class Difference:
     low: float
     high: float
     p: float
+    low_seeds: float
+    high_seeds: float
     p_seeds: float
     needed: int | None = None
 
     @property
     def turned(self) -> Difference:
         """How much better the first of the two is."""
-        return replace(self, value=-self.value, low=-self.high, high=-self.low)
+        return replace(
+            self,
+            value=-self.value,
+            low=-self.high,
+            high=-self.low,
+            low_seeds=-self.high_seeds,
+            high_seeds=-self.low_seeds,
+        )
 
 
-def of_images(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+def of_images(first: Right, second: Right, groups: Groups = None) -> Difference:
     """Compare two networks by the images that only one of them has right.
 
     The p-value is that of McNemar's test (McNemar, 1947) in its exact form, a binomial test of the images on which the
-    two differ: is one of these networks better? The interval is a paired bootstrap of the images (Efron and Tibshirani,
-    1993, percentiles). Whether its settings are better is a harder question, for another seed would have made another
-    network: ``p_seeds`` allows for ``SEED_SPREAD`` in each.
+    two differ: is one of these networks better? The interval is Tango's (1998), wide enough to agree with that test.
+    Images of one group are not independent: both are widened to what a t-test of the groups leaves open. Whether the
+    network's settings are better is a harder question, for another seed would have made another network: ``p_seeds``
+    and its interval allow for ``SEED_SPREAD`` in each.
 
     Args:
         first: (n,), whether the first has each image right.
         second: the same of the second, in the same order.
+        groups: (n,), which group each image is of, counted from 0; None where each is independent of the others.
     """
     from scipy.stats import binomtest
 
     count, gains, losses = len(first), int((second & ~first).sum()), int((first & ~second).sum())
-    differing = gains + losses
+    value, differing = (gains - losses) / count, gains + losses
     p = float(binomtest(gains, differing).pvalue) if differing else 1.0
-    # a resampled image is a gain, a loss or neither: so many draws of images are as many of their counts
-    shares = np.array([gains, losses, count - differing]) / count
-    drawn = np.random.default_rng(_SEED).multinomial(count, shares, _RESAMPLES)
-    low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / count, [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
-    value = (gains - losses) / count
-    needed = images_needed(value, differing / count)
-    p_seeds = max(p, _beyond_seeds(value, differing / count, count))
-    return Difference("exact McNemar test", value, float(low), float(high), p, p_seeds, needed)
-
-
-def _beyond_seeds(value: float, differing: float, count: int) -> float:
-    """Return the p-value of a difference whose variance is that of the images and of two seeds."""
-    from scipy.special import ndtr
-
-    variance = (differing - value**2) / count + 2 * SEED_SPREAD**2
-    return 2 * float(ndtr(-abs(value) / math.sqrt(variance)))
+    found = _Estimate(*paired_interval(gains, losses, count, 1 - LEVEL), p)
+    variance, freedom = _of_mean(second.astype(np.float64) - first, groups)
+    if groups is not None:
+        found = found.widened(_by_t(value, variance, freedom))
+    seeded = found.widened(_by_t(value, variance + 2 * SEED_SPREAD**2, math.inf if groups is None else freedom))
+    needed = images_needed(value, differing / count) if groups is None else None
+    return Difference("exact McNemar test", value, *found, *seeded, needed)
 
 
 def images_needed(value: float, differing: float) -> int | None:
@@ -116,25 +136,88 @@ def images_needed(value: float, differing: float) -> int | None:
     return math.ceil(((alpha * math.sqrt(differing) + power * spread) / value) ** 2)
 
 
-def of_repeats(first: Sequence[float], second: Sequence[float]) -> Difference | None:
-    """Compare two experiments by the accuracies of their repeats: Welch's test (Welch, 1947).
+def of_repeats(first: Right, second: Right, groups: Groups = None) -> Difference | None:
+    """Compare two experiments by their repeats, as a sample of their seeds and of the images.
+
+    Welch's test (Welch, 1947) of their accuracies knows of other seeds alone: however many there are, they are measured
+    on the same images, on which one of two equal experiments is ahead. So the variance of the difference over the
+    images is added, without what the seeds do to each image by itself, which Welch's has already; as radiology does
+    with readers and cases (Dorfman, Berbaum and Metz, 1992). Degrees of freedom after Satterthwaite (1946).
 
     Args:
-        first: an accuracy a repeat.
-        second: likewise, of the other experiment.
+        first: (runs, n), whether each repeat has each image right.
+        second: likewise, of the other experiment, the images in the same order.
+        groups: as of ``of_images``.
 
     Returns:
-        None of fewer than two repeats, or where none of them differ: nothing is known of chance then.
+        None of fewer than two repeats, or where none of their accuracies differ: nothing is known of chance then.
     """
-    from scipy.stats import ttest_ind
-
-    if min(len(first), len(second)) < 2 or not (np.ptp(first) or np.ptp(second)):
+    sides = (first, second)
+    if min(map(len, sides)) < 2 or not any(np.ptp(side.mean(axis=1)) for side in sides):
         return None
-    found = ttest_ind(second, first, equal_var=False)
-    interval = found.confidence_interval(1 - LEVEL)
-    value = float(np.mean(second) - np.mean(first))
-    p = float(found.pvalue)
-    return Difference("Welch's t-test", value, float(interval.low), float(interval.high), p, p)
+    errors = [float(side.mean(axis=1).var(ddof=1)) / len(side) for side in sides]
+    freedom = sum(errors) ** 2 / sum(error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True))
+    own = sum(_of_seeds(side) / len(side) for side in sides)
+    change = second.mean(axis=0) - first.mean(axis=0)
+    return _crossed("Welch's t-test over seeds and images", change, sum(errors), freedom, own, groups)
+
+
+def of_run_and_repeats(single: Right, repeats: Right, groups: Groups = None) -> Difference | None:
+    """Compare repeats with a single run, as if it were one more of them (Crawford and Howell, 1998).
+
+    The images are a sample too, as of ``of_repeats``.
+
+    Args:
+        single: (n,), whether the run has each image right.
+        repeats: (runs, n), the same of each repeat.
+        groups: as of ``of_images``.
+
+    Returns:
+        How much better the repeats are; None of fewer than two repeats, or where none of their accuracies differ.
+    """
+    count, accuracies = len(repeats), repeats.mean(axis=1)
+    if count < 2 or not np.ptp(accuracies):
+        return None
+    share = 1 + 1 / count
+    seeds, own = float(accuracies.var(ddof=1)) * share, _of_seeds(repeats) * share
+    change = repeats.mean(axis=0) - single
+    return _crossed("Crawford and Howell's t-test over seeds and images", change, seeds, count - 1, own, groups)
+
+
+def _of_mean(values: NDArray[np.float64], groups: Groups) -> tuple[float, float]:
+    """Return the variance of the mean of what the images have, and its degrees of freedom; of one image it is infinite.
+
+    The groups vary as a whole, whatever their sizes (Liang and Zeger, 1986).
+    """
+    rest = values - values.mean()
+    sums = rest if groups is None else np.bincount(groups, rest)
+    freedom = len(sums) - 1
+    return (float((sums**2).sum()) / len(values) ** 2 * (freedom + 1) / freedom, freedom) if freedom else (math.inf, 1)
+
+
+def _of_seeds(repeats: Right) -> float:
+    """Return the variance of one run's accuracy by what the seed does to each image by itself."""
+    return float(repeats.var(axis=0, ddof=1).mean()) / repeats.shape[1]
+
+
+def _crossed(
+    test: str, change: NDArray[np.float64], seeds: float, freedom: float, own: float, groups: Groups
+) -> Difference:
+    """Return a difference whose variance is that of the seeds and that of the images, without what both have."""
+    value = float(change.mean())
+    variance = seeds + max(_of_mean(change, groups)[0] - own, 0.0)
+    found = _by_t(value, variance, freedom * (variance / seeds) ** 2)
+    return Difference(test, value, *found, *found)
+
+
+def _by_t(value: float, variance: float, freedom: float) -> _Estimate:
+    """Return what Student's t leaves open of a difference."""
+    from scipy.special import stdtr, stdtrit
+
+    error = math.sqrt(variance)
+    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    p = 2 * float(stdtr(freedom, -abs(value) / error)) if error else float(not value)
+    return _Estimate(max(value - reach, -1.0), min(value + reach, 1.0), p)
 
 
 def of_folds(first: Sequence[float], second: Sequence[float], overlap: float) -> Difference | None:
@@ -148,39 +231,12 @@ def of_folds(first: Sequence[float], second: Sequence[float], overlap: float) ->
     Returns:
         None where the folds do not differ at all: nothing is known of chance then.
     """
-    from scipy.special import stdtr, stdtrit
-
     gains = np.subtract(second, first)
-    count = len(gains)
-    if count < 2 or not np.ptp(gains):
+    if len(gains) < 2 or not np.ptp(gains):
         return None
-    value = float(gains.mean())
-    error = float(gains.std(ddof=1)) * math.sqrt(1 / count + overlap)
-    reach = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
-    p = 2 * float(stdtr(count - 1, -abs(value) / error))
-    return Difference("corrected resampled t-test", value, value - reach, value + reach, p, p)
-
-
-def of_run_and_repeats(single: float, repeats: Sequence[float]) -> Difference | None:
-    """Compare repeats with a single run, as if it were one more of them (Crawford and Howell, 1998).
-
-    Args:
-        single: accuracy of the run.
-        repeats: an accuracy a repeat.
-
-    Returns:
-        How much better the repeats are; None of fewer than two repeats, or where none of them differ.
-    """
-    from scipy.special import stdtr, stdtrit
-
-    count = len(repeats)
-    if count < 2 or not np.ptp(repeats):
-        return None
-    value = float(np.mean(repeats) - single)
-    error = float(np.std(repeats, ddof=1)) * math.sqrt(1 + 1 / count)
-    reach = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
-    p = 2 * float(stdtr(count - 1, -abs(value) / error))
-    return Difference("Crawford and Howell's t-test", value, value - reach, value + reach, p, p)
+    value, variance = float(gains.mean()), float(gains.var(ddof=1)) * (1 / len(gains) + overlap)
+    found = _by_t(value, variance, len(gains) - 1)
+    return Difference("corrected resampled t-test", value, *found, *found)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

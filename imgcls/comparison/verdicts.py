@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from imgcls.comparison.answers import Answers, read_answers
 from imgcls.comparison.comparability import result_notes, time_notes
-from imgcls.comparison.sides import Side, damage_of, what_there_is
+from imgcls.comparison.sides import Side, damage_of
 from imgcls.comparison.significance import (
     LEVEL,
     Difference,
@@ -23,8 +21,6 @@ from imgcls.comparison.significance import (
     of_run_and_repeats,
     rank_ranges,
 )
-from imgcls.errors import DataError
-from imgcls.runs import Run
 from imgcls.runs.layout import TIME
 from imgcls.wording import counted, some
 
@@ -44,7 +40,8 @@ class Pair:
         second: which other.
         difference: of the second to the first; its interval and its p-value are those of this pair alone.
         p_corrected: its p-value, corrected for there being several pairs.
-        is_told_apart: whether the difference is more than chance, by that, and with other seeds too.
+        p_seeds_corrected: the same of other seeds too.
+        is_told_apart: whether the difference is more than chance, other seeds included.
         time_ratio: how many times the first's training time the second took; None where times are not comparable.
         text: what it comes to.
     """
@@ -53,6 +50,7 @@ class Pair:
     second: int
     difference: Difference
     p_corrected: float
+    p_seeds_corrected: float
     is_told_apart: bool
     time_ratio: float | None
     text: str
@@ -87,21 +85,21 @@ class Verdict:
 def judge(sides: Sequence[Side]) -> Verdict:
     """Test all pairs of sides that can be compared: on the same test images, with what is needed to test them."""
     names = short_names([side.name for side in sides])
-    right = functools.cache(lambda index: _right(sides[index].speaker))
+    read = functools.cache(lambda index: read_answers(sides[index].members))
     finished = [index for index, side in enumerate(sides) if "accuracy" in side.metrics]
     comparable, timed = (_alike(sides, finished, differ) for differ in (result_notes, time_notes))
     tested = [
         (first, second, difference)
         for first, second in combinations(finished, 2)
         if comparable[first] == comparable[second]
-        and (difference := _difference(sides, right, first, second)) is not None
+        and (difference := _difference(sides, read, first, second)) is not None
     ]
     corrected = holm([difference.p for *_, difference in tested])
     with_seeds = holm([difference.p_seeds for *_, difference in tested])
     pairs = []
     for (first, second, difference), p, p_seeds in zip(tested, corrected, with_seeds, strict=True):
         ratio = _time_ratio(sides[first], sides[second]) if timed[first] == timed[second] else None
-        pair = Pair(first, second, difference, p, p_seeds < LEVEL, ratio, "")
+        pair = Pair(first, second, difference, p, p_seeds, p_seeds < LEVEL, ratio, "")
         pairs.append(replace(pair, text=_told(pair, names, sides)))
     ranks = _ranks(len(sides), pairs)
     return Verdict(_summary(names, pairs, ranks), tuple(pairs), ranks)
@@ -123,51 +121,26 @@ def _time_ratio(first: Side, second: Side) -> float | None:
     return theirs / ours if ours and theirs else None
 
 
-def _right(run: Run) -> NDArray[np.bool_] | None:
-    """Return which of the evaluated images a run has right, in an order that their paths do not matter to."""
-    try:
-        digests = {row["path"]: row["sha256"] for row in run.manifest}
-        answers = sorted((digests.get(path, ""), path, is_right) for path, is_right in run.answers)
-    except DataError:
-        return None
-    return np.array([is_right for *_, is_right in answers], np.bool_)
-
-
 def _difference(
-    sides: Sequence[Side], right: Callable[[int], NDArray[np.bool_] | None], first: int, second: int
+    sides: Sequence[Side], read: Callable[[int], Answers | None], first: int, second: int
 ) -> Difference | None:
     """Test the pair as what it is: two runs, two experiments of several, or one of each."""
     ours, theirs = sides[first], sides[second]
-    if ours.repeats is None and theirs.repeats is None:
-        return _of_two_runs(right(first), right(second))
-    accuracies = _accuracies(ours), _accuracies(theirs)
-    if not all(accuracies):
+    if ours.overlap and theirs.overlap:
+        shared = [name for name in ours.accuracies if name in theirs.accuracies]
+        known_folds, other_folds = ([side.accuracies[name] for name in shared] for side in (ours, theirs))
+        return of_folds(known_folds, other_folds, min(ours.overlap, theirs.overlap))
+    known, others = read(first), read(second)
+    if known is None or others is None or known.right.shape[1] != others.right.shape[1]:
         return None
+    if ours.repeats is None and theirs.repeats is None:
+        return of_images(known.right[0], others.right[0], known.groups)
     if ours.repeats is None:
-        return of_run_and_repeats(accuracies[0][0], accuracies[1])
+        return of_run_and_repeats(known.right[0], others.right, known.groups)
     if theirs.repeats is None:
-        found = of_run_and_repeats(accuracies[1][0], accuracies[0])
+        found = of_run_and_repeats(others.right[0], known.right, known.groups)
         return found and found.turned
-    overlap = min(_overlap(ours), _overlap(theirs))
-    if overlap and len(accuracies[0]) == len(accuracies[1]):
-        return of_folds(*accuracies, overlap)
-    return of_repeats(*accuracies)
-
-
-def _of_two_runs(ours: NDArray[np.bool_] | None, theirs: NDArray[np.bool_] | None) -> Difference | None:
-    return None if ours is None or theirs is None or len(ours) != len(theirs) else of_images(ours, theirs)
-
-
-def _accuracies(side: Side) -> list[float]:
-    if side.repeats is None:
-        return [side.metrics["accuracy"]]
-    rows = what_there_is(Run(side.folder), lambda run: run.repeats).get("runs", ())
-    return [row["accuracy"] for row in rows if row["state"] == "completed"]
-
-
-def _overlap(side: Side) -> float:
-    """Return how far the folds of a cross-validation are not independent of each other; 0 of repeats."""
-    return what_there_is(Run(side.folder), lambda run: run.repeats).get("overlap") or 0.0
+    return of_repeats(known.right, others.right, known.groups)
 
 
 def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
@@ -176,10 +149,11 @@ def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
     ahead, behind = (pair.second, pair.first) if is_second else (pair.first, pair.second)
     lead = pair.difference if is_second else pair.difference.turned
     by = f"{_points(abs(lead.value))} points"
-    figures = f"95 % {_points(lead.low)} to {_points(lead.high)}, {_p(pair.p_corrected)}"
     if pair.is_told_apart:
+        figures = f"95 % {_points(lead.low_seeds)} to {_points(lead.high_seeds)}, {_p(pair.p_seeds_corrected)}"
         cost = _cost(pair.time_ratio, inverse=not is_second)
         return f"{names[ahead]} is better than {names[behind]} by {by} ({figures}){cost}"
+    figures = f"95 % {_points(lead.low)} to {_points(lead.high)}, {_p(pair.p_corrected)}"
     if pair.p_corrected < LEVEL:
         return (
             f"the network of {names[ahead]} is better than that of {names[behind]} by {by} ({figures}), but another "
@@ -195,10 +169,11 @@ def _told(pair: Pair, names: Sequence[str], sides: Sequence[Side]) -> str:
 
 
 def _what_was_there(first: Side, second: Side) -> str:
+    images = f"these {first.metrics['n']:,} images"
     if first.repeats is None and second.repeats is None:
-        return f"these {first.metrics['n']:,} images"
+        return images
     counts = [1 if side.repeats is None else side.finished or 0 for side in (first, second)]
-    return f"these {counts[0]} and {counts[1]} runs"
+    return f"these {counts[0]} and {counts[1]} runs" + ("" if first.overlap else f" on {images}")
 
 
 def _cost(ratio: float | None, *, inverse: bool) -> str:
@@ -268,6 +243,6 @@ def damage_notes(sides: Sequence[Side]) -> list[str]:
     return [
         f"{side.name} is not tested: {damage}"
         for side in sides
-        if side.repeats is None and side.metrics
-        if (damage := damage_of(side.speaker, lambda run: run.answers))
+        if side.metrics and not side.overlap
+        if (damage := next(filter(None, (damage_of(run, lambda run: run.answers) for run in side.members)), ""))
     ]
