@@ -168,7 +168,13 @@ def _told_apart(loaded: LoadedSpec, spec: Spec) -> str:
 
 def write_manifest(run: Run, dataset: Dataset) -> None:
     """Write which images there are, in which part, before the first epoch."""
-    write_csv(run.path(layout.MANIFEST), ("path", "label", "split", "sha256"), _manifest(dataset))
+    path, columns = run.path(layout.MANIFEST), layout.MANIFEST_COLUMNS
+    if dataset.groups is None:
+        write_csv(path, columns, _manifest(dataset))
+    else:
+        numbers = np.concatenate([dataset.groups[rows] for rows in dataset.splits.values()]).tolist()
+        grouped = ((*row, number) for row, number in zip(_manifest(dataset), numbers, strict=True))
+        write_csv(path, (*columns, layout.GROUP), grouped)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in dataset.splits.items())
     log.info("images: %s; classes: %d", sizes, len(dataset.classes))
     for finding in dataset.findings:

@@ -100,6 +100,11 @@ def test_rows_of_one_group_never_fall_into_two_folds(photos, tmp_path):
     patients = {row["path"]: row["patient"] for row in read_csv(table)}
     first, second = ({patients[path] for path in images(member, "fold")} for member in run.members)
     assert not first & second
+    assert [member.metrics["groups"] for member in run.members] == [len(first), len(second)]
+    assert run.repeats["pooled"]["groups"] == len(first | second)
+    for member in run.members:  # a number for each patient, and no name
+        numbers = {(patients[row["path"]], row["group"]) for row in member.manifest}
+        assert len(numbers) == len({number for _, number in numbers}) == len(set(patients.values()))
 
 
 def test_too_few_images_for_the_folds_are_told_before_there_is_a_folder(photos, tmp_path):

@@ -158,6 +158,17 @@ def test_several_runs_are_ranked_as_far_as_they_can_be_told_apart(tmp_path):
     assert rank(alike).best == ()
 
 
+def test_images_of_few_groups_are_no_more_than_the_groups(tmp_path):
+    pair = [run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 620, 116)]
+    assert compare(pair).verdict.pairs[0].is_told_apart
+    for run in pair:  # the 20 images that b has alone are of one patient
+        rows = [row | {"group": 0 if row["path"] == "t.png" else int(row["path"][:-4]) // 100} for row in run.manifest]
+        write_csv(run.path(layout.MANIFEST), tuple(rows[0]), [tuple(row.values()) for row in rows])
+    [found] = compare([Run(run.folder) for run in pair]).verdict.pairs
+    assert not found.is_told_apart
+    assert found.text.startswith("no difference that these 736 images could show (b is 2.7 points ahead of a")
+
+
 def test_several_tests_are_corrected_for(tmp_path):
     pair = [run_of(tmp_path, "a", 600, 136), run_of(tmp_path, "b", 615, 121)]
     assert compare(pair).verdict.pairs[0].is_told_apart

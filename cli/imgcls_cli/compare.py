@@ -35,8 +35,8 @@ def compare(
 ) -> None:
     """Compare runs: figures with the best marked, the settings that differ, times; and whether it is more than chance.
 
-    Single runs are tested image by image (McNemar's exact test), repeats over their seeds and images (Welch's test),
-    several with Holm's correction. A folder of repeats is one column: means, with their standard deviations in brackets.
+    Single runs are tested image by image (McNemar's exact test), repeats over seeds and images (Welch's test), several
+    with Holm's correction. A folder of repeats is one column: means, with their standard deviations in brackets.
 
     Example: imgcls compare small-cnn resnet --markdown
     """

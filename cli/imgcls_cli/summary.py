@@ -79,10 +79,10 @@ def print_result(metrics: Mapping[str, Any], console: Console) -> None:
         metrics: as in ``metrics.json``.
         console: where to.
     """
-    from imgcls.evaluation.metrics import most_frequent_confusions, worst_classes
+    from imgcls.evaluation.metrics import images_text, most_frequent_confusions, worst_classes
 
     low, high = metrics["accuracy_ci95"]
-    interval = f"(95 % interval {low:.4f} to {high:.4f}; {metrics['n']:,} {metrics['split']} images)"
+    interval = f"(95 % interval {low:.4f} to {high:.4f}; {images_text(metrics)})"
     print_line(console, "accuracy", f"{metrics['accuracy']:.4f}  {interval}", "bold")
     print_line(console, "macro F1", f"{metrics['macro_f1']:.4f}")
     print_line(console, "baseline", f"{metrics['majority_baseline']:.4f}  (always the most frequent class)")

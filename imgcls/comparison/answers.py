@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imgcls.errors import DataError
 from imgcls.runs import Run
+from imgcls.runs.layout import GROUP
 
 __all__ = ["Answers", "read_answers"]
 
@@ -30,7 +31,7 @@ class Answers:
 def read_answers(runs: Sequence[Run]) -> Answers | None:
     """Return the answers of runs; None where a file of theirs cannot be read, or they were asked different images."""
     try:
-        manifest = {row["path"]: (row["sha256"], row.get("group", "")) for row in runs[0].manifest} if runs else {}
+        manifest = {row["path"]: (row["sha256"], row.get(GROUP, "")) for row in runs[0].manifest} if runs else {}
         known = [sorted((*manifest.get(path, ("", "")), path, right) for path, right in run.answers) for run in runs]
     except DataError:
         return None

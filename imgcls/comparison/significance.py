@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcls.comparison.intervals import paired_interval
+from imgcls.evaluation.clusters import variance_of_mean
 
 __all__ = [
     "LEVEL",
@@ -109,7 +110,7 @@ def of_images(first: Right, second: Right, groups: Groups = None) -> Difference:
     value, differing = (gains - losses) / count, gains + losses
     p = float(binomtest(gains, differing).pvalue) if differing else 1.0
     found = _Estimate(*paired_interval(gains, losses, count, 1 - LEVEL), p)
-    variance, freedom = _of_mean(second.astype(np.float64) - first, groups)
+    variance, freedom = variance_of_mean(second.astype(np.float64) - first, groups)
     if groups is not None:
         found = found.widened(_by_t(value, variance, freedom))
     seeded = found.widened(_by_t(value, variance + 2 * SEED_SPREAD**2, math.inf if groups is None else freedom))
@@ -184,17 +185,6 @@ def of_run_and_repeats(single: Right, repeats: Right, groups: Groups = None) -> 
     return _crossed("Crawford and Howell's t-test over seeds and images", change, seeds, count - 1, own, groups)
 
 
-def _of_mean(values: NDArray[np.float64], groups: Groups) -> tuple[float, float]:
-    """Return the variance of the mean of what the images have, and its degrees of freedom; of one image it is infinite.
-
-    The groups vary as a whole, whatever their sizes (Liang and Zeger, 1986).
-    """
-    rest = values - values.mean()
-    sums = rest if groups is None else np.bincount(groups, rest)
-    freedom = len(sums) - 1
-    return (float((sums**2).sum()) / len(values) ** 2 * (freedom + 1) / freedom, freedom) if freedom else (math.inf, 1)
-
-
 def _of_seeds(repeats: Right) -> float:
     """Return the variance of one run's accuracy by what the seed does to each image by itself."""
     return float(repeats.var(axis=0, ddof=1).mean()) / repeats.shape[1]
@@ -205,7 +195,7 @@ def _crossed(
 ) -> Difference:
     """Return a difference whose variance is that of the seeds and that of the images, without what both have."""
     value = float(change.mean())
-    variance = seeds + max(_of_mean(change, groups)[0] - own, 0.0)
+    variance = seeds + max(variance_of_mean(change, groups)[0] - own, 0.0)
     found = _by_t(value, variance, freedom * (variance / seeds) ** 2)
     return Difference(test, value, *found, *found)
 

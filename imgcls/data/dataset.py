@@ -42,6 +42,7 @@ class Dataset:
         paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
         sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
         sizes: uint32 (n, 2), height and width of each picture as it came, in pixels.
+        groups: int64 (n,), which group each image is of, counted from 0; None where the data has no groups.
         splits: ``train``, ``validation``, ``test`` and ``fold``, as far as there are → rows, ascending.
         parts: where each part came from, as a spec would say it; empty for images that were not divided.
         findings: what the user should be told.
@@ -54,6 +55,7 @@ class Dataset:
     sha256: NDArray[np.uint8]
     sizes: NDArray[np.uint32]
     classes: tuple[str, ...]
+    groups: NDArray[np.int64] | None
     splits: Mapping[str, NDArray[np.int64]]
     parts: Mapping[str, str | float | None]
     findings: tuple[Finding, ...]
@@ -249,8 +251,14 @@ def _dataset(
         sha256=prepared.sha256,
         sizes=prepared.sizes,
         classes=listing.classes,
+        groups=None if listing.groups is None else _numbers([listing.groups[row] for row in prepared.rows]),
         splits=dict(splits),
         parts=dict(parts),
         findings=tuple(findings),
         key=key,
     )
+
+
+def _numbers(names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each name among all of them, which tells nobody who it is."""
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)

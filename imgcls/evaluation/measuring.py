@@ -25,6 +25,7 @@ def measure_predictions(
     classes: Sequence[str],
     paths: Sequence[str],
     sizes: NDArray[np.uint32],
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the figures, as ``compute_metrics`` with the errors that were most confident, and what is remarkable.
 
@@ -34,12 +35,13 @@ def measure_predictions(
         loss: the mean over the images.
         paths: of the n images, relative to the data.
         sizes: (n, 2), height and width of each picture as it came.
+        groups: (n,), which group each image is of; None where each is for itself.
 
     Raises:
         DataError: there are no examples, or the shapes or labels do not fit.
         RunError: a probability is not finite.
     """
-    metrics = compute_metrics(labels, probabilities, classes, loss=loss, split=split)
+    metrics = compute_metrics(labels, probabilities, classes, loss=loss, split=split, groups=groups)
     metrics["most_confident_errors"] = most_confident_errors(labels, probabilities, paths, classes)
     found = check_result(metrics)
     if not DEGENERATE_CODES & {finding.code for finding in found}:  # else there is no part that is better than others

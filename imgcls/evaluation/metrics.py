@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgcls.errors import DataError, RunError
+from imgcls.evaluation.clusters import clustered_interval
+from imgcls.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,7 @@ __all__ = [
     "compute_metrics",
     "confidence_bins",
     "expected_calibration_error",
+    "images_text",
     "most_frequent_confusions",
     "predicted_classes",
     "top_accuracy",
@@ -39,7 +42,13 @@ TOP = 5
 
 
 def compute_metrics(
-    labels: IntArray, probabilities: FloatArray, classes: Sequence[str], *, loss: float, split: str
+    labels: IntArray,
+    probabilities: FloatArray,
+    classes: Sequence[str],
+    *,
+    loss: float,
+    split: str,
+    groups: IntArray | None = None,
 ) -> dict[str, Any]:
     """Return the part of ``metrics.json`` that follows from the predictions, as plain Python values.
 
@@ -54,6 +63,8 @@ def compute_metrics(
         classes: the names, in the order of the probability columns.
         loss: the mean loss of the split, as the network's loss function gives it.
         split: ``train``, ``validation``, ``test``, or what else was evaluated.
+        groups: int (n,), which group each image is of; None where each is for itself. Of groups the interval of the
+            accuracy is wider, and ``groups`` says how many there are.
 
     Raises:
         DataError: there are no examples, or the shapes or labels do not fit.
@@ -90,7 +101,7 @@ def compute_metrics(
         "mcc": _defined(sk.matthews_corrcoef(labels, predicted)) if seen.sum() > 1 else None,
         "top5_accuracy": top_accuracy(probabilities, labels, TOP) if len(classes) > TOP else None,
         "majority_baseline": int(support.max()) / n,
-        "accuracy_ci95": list(accuracy_interval(correct, n)),
+        **_certainty_of(predicted == labels, groups),
         "ece": expected_calibration_error(probabilities, labels),
         "per_class": {
             name: {
@@ -104,6 +115,22 @@ def compute_metrics(
         "confusion_matrix": matrix.tolist(),
         "classes": list(classes),
     }
+
+
+def images_text(metrics: Mapping[str, Any]) -> str:
+    """Return what a result was measured on: ``1,000 test images``, ``1,000 test images in 40 groups``."""
+    images = f"{metrics['n']:,} {metrics['split']} images"
+    return f"{images} in {counted(metrics['groups'], 'group')}" if metrics.get("groups") else images
+
+
+def _certainty_of(right: BoolArray, groups: IntArray | None) -> dict[str, Any]:
+    """Return the interval of the accuracy; of groups also how many there are."""
+    import numpy as np
+
+    if groups is None:
+        return {"accuracy_ci95": list(accuracy_interval(int(right.sum()), len(right)))}
+    names, numbers = np.unique(groups, return_inverse=True)
+    return {"accuracy_ci95": list(clustered_interval(right, numbers)), "groups": len(names)}
 
 
 def accuracy_interval(correct: int, n: int) -> tuple[float, float]:

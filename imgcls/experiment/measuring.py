@@ -99,6 +99,7 @@ def measure(spec: Spec, dataset: Dataset, predictions: Predictions, split: str) 
         dataset.classes,
         paths,
         dataset.sizes[rows],
+        None if dataset.groups is None else dataset.groups[rows],
     )
     images = ((dataset.sha256[row].tobytes(), dataset.classes[dataset.labels[row]]) for row in rows)
     remarkable = [*_not_held_out(spec, split), *remarks(spec, dataset), *found]

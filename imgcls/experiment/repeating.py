@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcls import backend
 from imgcls.errors import RunError
@@ -150,12 +151,20 @@ def _pooled(group: Run, finished: Sequence[Run]) -> dict[str, Any]:
     probabilities = np.concatenate([table.iloc[:, -len(classes) :].to_numpy(np.float64) for table in tables])
     counts = [run.metrics["n"] for run in finished]
     loss = float(np.average([run.metrics["loss"] for run in finished], weights=counts))
-    pooled = compute_metrics(labels, probabilities, classes, loss=loss, split="fold")
+    pooled = compute_metrics(labels, probabilities, classes, loss=loss, split="fold", groups=_groups(finished))
     write_confusion_matrix(group, pooled)
     write_report(group, pooled)
     figure = confusion_figure(np.array(pooled["confusion_matrix"]), classes)
     save_figure(figure, group.path(layout.CONFUSION_PNG))
     return pooled
+
+
+def _groups(finished: Sequence[Run]) -> NDArray[np.int64] | None:
+    """Return which group each image of all folds is of, in the order of their predictions."""
+    if layout.GROUP not in finished[0].manifest[0]:
+        return None
+    numbers = {row["path"]: int(row[layout.GROUP]) for row in finished[0].manifest}
+    return np.array([numbers[path] for run in finished for path, _ in run.answers])
 
 
 def _warnings(prepared: Prepared, finished: Sequence[Run]) -> list[dict[str, str]]:

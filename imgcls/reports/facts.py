@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgcls.errors import DataError
-from imgcls.evaluation.metrics import most_frequent_confusions
+from imgcls.evaluation.metrics import images_text, most_frequent_confusions
 from imgcls.evaluation.reported import reported_rows
 from imgcls.pages.tables import Table
 from imgcls.runs import Run
@@ -52,7 +52,7 @@ def figure_table(metrics: Mapping[str, Any]) -> Table:
         if metrics.get(key) is not None:
             interval = "{:.4f} to {:.4f}".format(*metrics["accuracy_ci95"]) if key == "accuracy" else ""
             rows.append((name, f"{metrics[key]:.4f}", interval))
-    title = f"Figures on {metrics['n']:,} {metrics['split']} images"
+    title = f"Figures on {images_text(metrics)}"
     return Table(title, ("figure", "value", "95 % interval"), tuple(rows))
 
 

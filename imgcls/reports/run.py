@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcls.catalog import full_name
-from imgcls.evaluation.metrics import certainty
+from imgcls.evaluation.metrics import certainty, images_text
 from imgcls.evaluation.plots import curves_figure, reliability_figure
 from imgcls.evaluation.reported import reported_notes
 from imgcls.pages.charts import png, svg
@@ -74,6 +74,7 @@ def _result(
     hardest = predictions.hardest()[: _SUREST + _HARDEST].tolist() if predictions else []
     hardest = [row for row in hardest if row not in surest][:_HARDEST]
     return {
+        "measured_on": images_text(metrics),
         "figures": facts.figure_table(metrics),
         "reported": facts.reported_table(metrics),
         "stages": known(lambda: facts.stage_table(metrics), None),

@@ -48,6 +48,7 @@ CHECKED = (
 )  # fmt: skip
 
 MANIFEST_COLUMNS = ("path", "label", "split", "sha256")
+GROUP = "group"  # another column, where the data has groups: a number for each
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
 

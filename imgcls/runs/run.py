@@ -204,7 +204,7 @@ class Run:
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
-        """A row an image: path, label, split, sha256.
+        """A row an image: path, label, split, sha256; with ``data.group`` also the number of its group.
 
         Raises:
             DataError: the run has none (DamagedError: or it is cut short).
