@@ -28,6 +28,8 @@ ADVICE = {
     "other_endings_left_out": "see that it is meant so; images of these kinds can be converted",
     "loose_images_left_out": "put them into the folder of their class",
     "folders_left_out": "see that it is meant so; data.train, validation and test name the folders",
+    "classes_divided_alike": "see that it is meant so; if the inner folders are the classes, data.train, validation "
+    "and test name the outer ones",
     "special_files_left_out": "see that it is meant so",
     "part_not_used": "see that it is meant so; data.train, validation and test name the parts",
     "classes_without_images": "judge the classes that are there",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls.data.listing import Files, Listing
-from imgcls.data.parts import PART_NAMES, PARTS, PartSources, pick_part, resolve_parts
+from imgcls.data.parts import PART_OF, PARTS, PartSources, parts_among, pick_part, resolve_parts
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
@@ -51,12 +51,15 @@ def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple
     for part, root in roots.items():
         _check_folder(root, f"data.{part}", _folder_names(path))
     apart = {os.path.realpath(root) for part, root in roots.items() if part != "train"}
-    listing = _list(path, roots, apart)
-    _check_depth(listing)
+    listing, below = _list(path, roots, apart)
+    if sources.names["train"] == "":
+        _check_depth(listing, below)
+        told = _tell_alike(listing.origin, below) if data.classes is None else ()
+        return replace(listing, findings=(*listing.findings, *told)), sources
     used = apart | {os.path.realpath(roots["train"])}
     others = [name for name in _folder_names(path) if not _is_hidden(name)]
     beside = [name for name in others if os.path.realpath(path / name) not in used]
-    if sources.names["train"] == "" or not beside:
+    if not beside:
         return listing, sources
     text = f"{counted(len(beside), 'folder')} beside the parts left out: {some([display(name) for name in beside])}"
     return replace(listing, findings=(*listing.findings, Finding("folders_left_out", text))), sources
@@ -75,13 +78,14 @@ def list_class_folders(path: Path, part: str | None, classes: Collection[str]) -
     """
     _check_folder(path, "data")
     names = _folder_names(path)
-    custom = [name for name in names if any(name.lower() in each for each in PART_NAMES.values())]
+    custom = [name for name in names if name.lower() in PART_OF]
+    parts = {PART_OF[name.lower()]: name for name in custom}
     if part is not None:
         path = path / pick_part(part, custom, display(path))
-    elif len(custom) > 1 and "train" in map(str.lower, custom) and not set(custom) <= set(classes):
-        best = next((name for name in custom if name.lower() in PART_NAMES["test"]), custom[-1])
+    elif "train" in parts and len(parts) > 1 and not set(custom) <= set(classes):
+        best = parts.get("test", custom[-1])
         raise DataError(f"{display(path)} has the parts {some(custom)}; give one of them, as {display(path / best)}")
-    return _list(path, {"train": path}, set())
+    return _list(path, {"train": path}, set())[0]
 
 
 def list_images(path: Path) -> tuple[list[str], list[str], list[Finding]]:
@@ -96,10 +100,12 @@ def list_images(path: Path) -> tuple[list[str], list[str], list[Finding]]:
     return paths, seen.closed, _findings(seen)
 
 
-def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> Listing:
+def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing, dict[str, set[str]]]:
+    """Return the listing, and as ``_sub_folders`` those of each class folder to train on."""
     seen = _Seen()
     found: list[tuple[str, str, str, int]] = []  # id, path, class, part
     classes: set[str] = set()
+    below: dict[str, set[str]] = {}
     for part, root in roots.items():
         prefix = "" if root == base else os.path.relpath(root, base).replace(os.sep, "/") + "/"
         folders = [folder for folder in _class_folders(root, seen) if os.path.realpath(folder.path) not in apart]
@@ -109,13 +115,16 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> Listing:
             name = display(folder.name)
             classes.add(name)
             start = f"{prefix}{folder.name}/"
-            found += [(display(id_), file, name, PARTS.index(part)) for id_, file in _walk(folder.path, start, seen)]
+            images = _walk(folder.path, start, seen)
+            found += [(display(id_), file, name, PARTS.index(part)) for id_, file in images]
+            if part == "train":
+                below[name] = _sub_folders(images, start)
     if seen.closed:
         raise DataError(f"cannot list {some(seen.closed)}")
     found.sort()
     order = sorted(classes)
     position = {name: index for index, name in enumerate(order)}
-    return Listing(
+    listing = Listing(
         origin=display(base),
         classes=tuple(order),
         ids=tuple(row[0] for row in found),
@@ -125,6 +134,14 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> Listing:
         rows=np.arange(len(found)),
         findings=tuple(_findings(seen)),
     )
+    return listing, below
+
+
+def _sub_folders(images: list[tuple[str, str]], start: str) -> set[str]:
+    """Return the folders in a class folder that hold its images; none where images stand directly in it."""
+    if images and "/" not in images[0][0][len(start) :]:  # they come first
+        return set()
+    return {display(id_[len(start) :].partition("/")[0]) for id_, _ in images}
 
 
 def _walk(top: str, prefix: str, seen: _Seen) -> list[tuple[str, str]]:
@@ -216,18 +233,30 @@ def _check_folder(path: Path, key: str, siblings: list[str] | None = None) -> No
     raise DataError(f"{key}: there is no folder {place}{hint}; a folder with a sub-folder for each class is looked for")
 
 
-def _check_depth(listing: Listing) -> None:
+def _check_depth(listing: Listing, below: dict[str, set[str]]) -> None:
     """Raise if the classes seem to be the folders of the only folder."""
-    if len(listing.classes) != 1:
-        return
-    (only,) = listing.classes
-    places = [id_.split("/") for id_ in listing.ids]
-    below = sorted({place[1] for place in places})
-    if len(below) > 1 and all(place[0] == only and len(place) > 2 for place in places):
+    (only, *others), inner = below, sorted(next(iter(below.values())))
+    if not others and len(listing.classes) == 1 and len(inner) > 1:
         raise DataError(
             f"{listing.origin} has 1 class ({only}); at least two are needed. If the folders in it are the classes "
-            f"({some(below)}), the path is {listing.origin}/{only}"
+            f"({some(inner)}), the path is {listing.origin}/{only}"
         )
+
+
+def _tell_alike(origin: str, below: dict[str, set[str]]) -> tuple[Finding, ...]:
+    """Tell that all class folders have the same folders in them; raise if some are parts."""
+    if parts := parts_among(below):
+        inner = sorted(below[next(iter(parts.values()))])
+        raise DataError(
+            f"{origin} has classes that look like parts ({some([*parts.values()])}), for in them are the folders "
+            f"{some(inner)}. Set {' and '.join(f'data.{part}: {name}' for part, name in parts.items())}, or name them "
+            "in data.classes if they are classes"
+        )
+    first, *others = below.values()
+    if len(first) < 2 or any(inner != first for inner in others):
+        return ()
+    message = f"{counted(len(below), 'class', 'classes')} have the same folders in them: {some(sorted(first))}"
+    return (Finding("classes_divided_alike", message),)
 
 
 def _no_classes(root: Path, seen: _Seen) -> str:

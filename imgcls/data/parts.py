@@ -10,11 +10,25 @@ from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
 from imgcls.wording import counted, some
 
-__all__ = ["PARTS", "PART_NAMES", "PartSources", "pick_part", "resolve_parts", "tell_together"]
+__all__ = [
+    "PARTS",
+    "PART_NAMES",
+    "PART_OF",
+    "PartSources",
+    "parts_among",
+    "pick_part",
+    "resolve_parts",
+    "tell_together",
+]
 
 PARTS = ("train", "validation", "test")
-PART_NAMES = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
 """What folders, files and arrays of a part are called by custom."""
+PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,33 @@ def pick_part(part: str, available: Sequence[str], origin: str) -> str:
         have = f"it has {some(available)}" if available else "it is not divided into parts"
         raise DataError(f"{origin} has no part {part}{nearest(part, available)}; {have}")
     return found[0]
+
+
+def parts_among(folders: Mapping[str, set[str]]) -> dict[str, str]:
+    """Return which of the folders taken for classes are parts, part → name, by their names and the folders in them.
+
+    That is one called like a part whose folders are called like the classes beside it, as in ``cat, dog, test/cat,
+    test/dog``; or one with ``train`` in its name, and another of such a name, with the same folders.
+
+    Args:
+        folders: name → the folders in it, none where images stand directly in it.
+    """
+    beside = {
+        part: name
+        for part, names in PART_NAMES.items()
+        for name, inner in folders.items()
+        if name.lower() in names and inner and inner <= folders.keys() - {name}
+    }
+    if beside:
+        return beside
+    named: dict[str, str] = {}
+    for part, names in PART_NAMES.items():
+        others = (name for name in folders if name not in named.values())
+        if name := next((name for name in others if any(each in name.lower() for each in names)), None):
+            named[part] = name
+    inner = folders.get(named.get("train", ""), set())
+    alike = {part: name for part, name in named.items() if folders[name] and folders[name] <= inner}
+    return alike if len(inner) > 1 and len(alike) > 1 else {}
 
 
 def tell_together(origin: str, counts: Mapping[str, int]) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcls.data.listing import Files, Listing
-from imgcls.data.parts import PART_NAMES, PARTS, PartSources, pick_part, resolve_parts, tell_together
+from imgcls.data.parts import PART_OF, PARTS, PartSources, pick_part, resolve_parts, tell_together
 from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
@@ -21,8 +21,6 @@ from imgcls.spec.data import DataSpec
 from imgcls.wording import counted, display, some
 
 __all__ = ["list_csv", "list_csv_file"]
-
-PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)

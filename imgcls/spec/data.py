@@ -40,6 +40,7 @@ def _fraction(value: Any) -> Any:
 
 
 DataCode = Literal[
+    "classes_divided_alike",
     "duplicate_across_classes",
     "duplicate_across_splits",
     "few_images",

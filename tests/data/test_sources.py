@@ -174,6 +174,36 @@ def test_folders_called_train_alone_are_a_class(folder: Make, load: Make) -> Non
     assert load(source="folder", path="data").classes == ("car", "train")
 
 
+def test_training_and_testing_are_parts(folder: Make, load: Make) -> None:
+    folder("data/Training", cat=9, dog=9)
+    folder("data/Testing", 100, cat=1, dog=1)
+    data = load(source="folder", path="data")
+    assert (data.classes, len(data.splits["test"])) == (("cat", "dog"), 2)
+
+
+@pytest.mark.parametrize(("outer", "named"), [
+    (("", "test"), r"\(test\), for in them are the folders cat, dog\. Set data\.test: test, or"),
+    (("", "val", "test"), r"Set data\.validation: val and data\.test: test, or"),
+    (("seg_train", "seg_test"), r"Set data\.train: seg_train and data\.test: seg_test, or"),
+    (("seg_train", "seg_test", "more/only"), r"Set data\.train: seg_train and data\.test: seg_test, or"),
+])  # fmt: skip
+def test_parts_among_the_classes_are_refused(outer: tuple[str, ...], named: str, folder: Make, load: Make) -> None:
+    for number, name in enumerate(outer):
+        folder(f"data/{name}", 100 * number, cat=9, dog=9)
+    with pytest.raises(DataError, match=named):
+        load(source="folder", path="data")
+    names = sorted(path.name for path in folder().iterdir())
+    assert load(source="folder", path="data", classes=names).classes == tuple(names)
+
+
+def test_classes_with_the_same_folders_in_them_are_told(folder: Make, load: Make) -> None:
+    for number, name in enumerate(("contest", "valley")):
+        folder(f"data/{name}", 100 * number, front=9, back=9)
+    (finding,) = load(source="folder", path="data").findings
+    assert finding.code == "classes_divided_alike"
+    assert finding.message == "2 classes have the same folders in them: back, front"
+
+
 def test_the_spec_names_the_parts(folder: Make, load: Make) -> None:
     folder("data/fit", cat=9, dog=9)
     folder("data/held", 100, cat=1, dog=1)
