@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from imgcls.data import pixels
 from imgcls.data.pixels import flat_images, near_duplicates
 
 SIZE = 48
@@ -58,6 +59,18 @@ def test_another_picture_of_the_same_forms_is_not_the_same():
     form = np.asarray(scene(0).filter(ImageFilter.GaussianBlur(6)), np.float32)
     views = [Image.fromarray(np.clip(form + rng.normal(0, 20, form.shape), 0, 255).astype(np.uint8)) for _ in range(20)]
     assert pairs(views[:10], views[10:]) == []
+
+
+def test_where_all_thumbnails_are_alike_few_pictures_are_compared(monkeypatch):
+    compared, progress = [], []
+    monkeypatch.setattr(pixels, "_is_same", lambda *_: compared.append(1))
+    views = np.random.default_rng(0).integers(0, 9, (300, SIZE, SIZE, 1), np.uint8)
+    views[:, : SIZE // 2] += 200
+    sha256 = np.random.default_rng(0).integers(0, 256, (300, 32), np.uint8)
+    rows = {"train": np.arange(100), "test": np.arange(100, 300)}
+    near_duplicates(views, sha256, rows, lambda done, total: progress.append((done, total)))
+    assert len(compared) == 8 * 200
+    assert progress == [(64, 200), (128, 200), (192, 200), (200, 200)]
 
 
 def test_pictures_without_details_are_not_compared():
