@@ -27,11 +27,14 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         Timeout: not waiting, and another process holds it.
         OSError: it cannot be written, or its file system has no locks.
     """
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    # Without locks filelock would take a file's being there for one, which no system takes back from a killed process.
+    lock = FileLock(path, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:
         lock.acquire()
-    except NotImplementedError as error:
-        raise OSError(errno.ENOLCK, "its file system has no locks") from error
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise OSError(error.errno, "its file system has no locks") from error
+        raise
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 import errno
 
 import pytest
-from filelock import FileLock
 
 from imgcls.data import Cache
 from imgcls.errors import DataError, RunError
@@ -25,15 +24,22 @@ def test_one_process_at_a_time_and_nothing_is_left(tmp_path):
 @pytest.fixture(
     params=[
         OSError(errno.ENOLCK, "No locks available"),
-        NotImplementedError("flock"),
+        OSError(errno.ENOSYS, "Function not implemented"),
         OSError(errno.EOPNOTSUPP, "Operation not supported"),
     ]
 )
 def without_locks(request, monkeypatch):
-    def acquire(self, *args, **kwargs):
+    def flock(descriptor, operation):
         raise request.param
 
-    monkeypatch.setattr(FileLock, "acquire", acquire)
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_what_a_killed_process_left_keeps_nobody_out(tmp_path):
+    (tmp_path / ".resume").write_text("4242\nanother-host\n")
+    with alone(tmp_path / ".resume"):
+        pass
 
 
 @pytest.mark.usefixtures("without_locks")
@@ -45,9 +51,9 @@ def test_without_locks_a_run_is_gone_on_with_and_the_log_says_so(tmp_path, caplo
 
 @pytest.mark.usefixtures("without_locks")
 def test_without_locks_a_cache_is_refused_with_path_reason_and_way_out(tmp_path):
-    with pytest.raises(RunError, match=r"cannot write prepared data to .*lock.*; IMGCLS_CACHE or --cache-dir"):  # noqa: SIM117
-        with Cache(tmp_path).lock("key"):
-            pass
+    said = r"cannot write prepared data to .*: its file system has no locks; IMGCLS_CACHE or --cache-dir"
+    with pytest.raises(RunError, match=said), Cache(tmp_path).lock("key"):
+        pass
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

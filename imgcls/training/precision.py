@@ -267,8 +267,8 @@ def _read(path: Path, kind: type[_Remembered]) -> _Remembered | None:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep other processes from measuring the same meanwhile; where nothing can be written they may."""
-    lock = FileLock(path.with_suffix(".lock"))
-    with suppress(OSError, NotImplementedError):
+    lock = FileLock(path.with_suffix(".lock"), fallback_to_soft=False)
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     try:
