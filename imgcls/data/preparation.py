@@ -221,9 +221,11 @@ def _decode_one(
         return
     try:
         data = Path(listing.images.paths[row]).read_bytes()
-    except OSError as error:
-        found.failures[position] = error.strerror or str(error)
-        return
+    except OSError as error:  # it could be read when its content was named, by which a store would keep the failure
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"{listing.ids[position]} of {listing.origin} cannot be read now: {reason}; start again, or move it away"
+        ) from error
     if hashlib.sha256(data).digest() != hashes[position].tobytes():
         raise DataError(f"{listing.ids[position]} of {listing.origin} changed while it was read; start again")
     try:

@@ -1,5 +1,6 @@
 """Files that did not change are not read again, and no change goes unseen."""
 
+import errno
 import os
 import sqlite3
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from imgcls.data import known_files
 from imgcls.data.known_files import KnownFiles, state_of
+from imgcls.errors import DataError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no time that a program cannot set")
 
@@ -172,3 +174,21 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(folder, load, ca
         assert not known.digests({str(target.absolute()): state_of(target.stat())})
         other = target.with_name("1.png").absolute()
         assert known.digests({str(other): state_of(other.stat())})
+
+
+def test_a_known_file_that_cannot_be_read_now_is_not_left_out_for_ever(folder, load, settled, monkeypatch):
+    folder(cat=5, dog=5)
+    load(source="folder", path="data")
+    real = Path.read_bytes
+
+    def failing(path):
+        if path.name == "3.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    again = {"source": "folder", "path": "data", "resolution": (9, 9), "on_bad_image": "skip"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(DataError, match=r"3\.png of .* cannot be read now: Input/output error; start again"):
+            load(**again)
+    assert len(load(**again).images) == 10
