@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from imgcls.data import Cache, data_path, load_images
+from imgcls.data.arrays import Pair, list_pairs
 from imgcls.data.builtin import CLASS_NAMES, FILES_BY_HAND, LOADERS
 from imgcls.data.sources import LISTERS
 from imgcls.data.survey import survey
@@ -20,6 +22,7 @@ from imgcls.errors import DataError, SpecError
 from imgcls.spec.data import BUILT_IN, SOURCES, DataSpec
 
 Make = Callable[..., Any]
+FRACTIONS = {"validation": 0.15, "test": 0.15}
 
 
 def codes(dataset: Any) -> list[str]:
@@ -471,6 +474,17 @@ def test_npz_pixels_of_every_kind_become_bytes(array: np.ndarray, expected: list
     x = np.random.default_rng(0).choice(array, (12, 5, 5))
     data = load(**npz(x=x, y=np.arange(12) % 2), resolution=None)
     assert sorted(set(data.images.reshape(-1).tolist())) == sorted(set(expected))
+
+
+def test_the_memory_that_floats_take_does_not_grow_with_their_number() -> None:
+    images = np.broadcast_to(np.float32(0.5), (3000, 64, 64))
+    pair = Pair("x", "y", images, np.arange(3000) % 2)
+    tracemalloc.start()
+    try:
+        list_pairs(DataSpec(source="npz", path="x"), "x", {"": ("x", "y")}, lambda _: pair, None, FRACTIONS)
+        assert tracemalloc.get_traced_memory()[1] < images.size + 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("labels", "classes", "expected"), [
