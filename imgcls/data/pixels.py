@@ -15,7 +15,8 @@ __all__ = ["check_pixels", "flat_images", "is_quickly_checked", "near_duplicates
 
 QUICK = 25_000_000  # pairs of a held-out and a training image: half a second
 
-_CHUNK = 2048  # images at once
+_CHUNK = 2048  # images at once at most
+_CHUNK_BYTES = 32_000_000  # and of so many bytes
 _PAIRS_AT_ONCE = 20_000_000  # 80 MB
 _HELD_AT_ONCE = 64  # held-out images, after which the progress is told
 _SHOWN = 5
@@ -82,7 +83,10 @@ def _kept(images: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
 def _range(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[float, float]:
     """Return between which values all but a thousandth of the pixels lie, from some images."""
     some_rows = rows[:: max(1, len(rows) // _SAMPLED)]
-    low, high = np.percentile(images[some_rows], (0.05, 99.95))
+    counts = np.zeros(256, np.int64)
+    for row in some_rows:
+        counts += np.bincount(images[row].reshape(-1), minlength=256)
+    low, high = np.searchsorted(np.cumsum(counts), counts.sum() * np.array([0.0005, 0.9995]), side="right")
     return float(low), float(high)
 
 
@@ -105,7 +109,7 @@ def flat_images(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[n
         rows: which to look at.
     """
     found = []
-    for chosen in _chunks(rows):
+    for chosen in _chunks(rows, images):
         suspects = chosen[(images[chosen, 0, 0] == images[chosen, -1, -1]).all(axis=1)]  # few: the others are not read
         pixels = images[suspects]
         found.append(suspects[(pixels == pixels[:, :1, :1]).all(axis=(1, 2, 3))])
@@ -137,10 +141,10 @@ def near_duplicates(
         return []
     train = splits["train"]
     held_out = np.sort(np.concatenate([rows for part, rows in splits.items() if part != "train"] or [train[:0]]))
-    known = np.concatenate([_thumbnails(images[rows]) for rows in _chunks(train)])
+    known = np.concatenate([_thumbnails(images[rows]) for rows in _chunks(train, images)])
     at_once = min(_HELD_AT_ONCE, max(1, _PAIRS_AT_ONCE // max(1, len(known))))
     pairs, done = [], 0
-    for rows in _chunks(held_out, at_once):
+    for rows in _chunks(held_out, images, at_once):
         likeness = _thumbnails(images[rows]) @ known.T
         for index, row in enumerate(rows.tolist()):
             candidates = np.flatnonzero(likeness[index] > _ALIKE)
@@ -200,5 +204,6 @@ def _edges(size: int) -> NDArray[np.int64]:
     return np.arange(_CELLS + 1) * size // _CELLS
 
 
-def _chunks(rows: NDArray[np.int64], size: int = _CHUNK) -> Iterator[NDArray[np.int64]]:
+def _chunks(rows: NDArray[np.int64], images: NDArray[np.uint8], most: int = _CHUNK) -> Iterator[NDArray[np.int64]]:
+    size = max(1, min(most, _CHUNK_BYTES // images[:1].nbytes))
     return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,13 +1,14 @@
 """The same picture twice in other bytes is found, and another picture of the same thing is not."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from imgcls.data import pixels
-from imgcls.data.pixels import flat_images, near_duplicates
+from imgcls.data import Dataset, pixels
+from imgcls.data.pixels import check_pixels, flat_images, near_duplicates
 
 SIZE = 48
 
@@ -92,6 +93,31 @@ def test_the_same_bytes_are_told_elsewhere():
     images = np.stack([np.asarray(scene(0))] * 2)
     rows = {"train": np.array([0]), "test": np.array([1])}
     assert near_duplicates(images, np.zeros((2, 32), np.uint8), rows) == []
+
+
+def test_large_images_are_held_few_at_a_time():
+    one = np.random.default_rng(0).integers(0, 9, (256, 256, 3), np.uint8)
+    one[-1, -1] = one[0, 0]  # as where a picture stands on white
+    images = np.broadcast_to(one, (600, 256, 256, 3))
+    rows = np.arange(600)
+    dataset = Dataset(
+        images=images,
+        labels=np.zeros(600, np.int32),
+        paths=("",) * 600,
+        sha256=np.zeros((600, 32), np.uint8),
+        sizes=np.full((600, 2), 256, np.uint32),
+        classes=("a",),
+        splits={"train": rows[:500], "test": rows[500:]},
+        parts={},
+        findings=(),
+        key="",
+    )
+    tracemalloc.start()
+    try:
+        assert [finding.code for finding in check_pixels(dataset)] == ["narrow_range"]
+        assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_images_of_one_colour_are_found():
