@@ -183,7 +183,7 @@ def _check_shape(pair: Pair) -> None:
         raise DataError(f"array {key} has the shape {shape}; {accepted} is accepted")
     if pair.images.dtype.kind not in "buif":
         raise DataError(f"array {key} holds {pair.images.dtype}; whole numbers or floating-point numbers are accepted")
-    if len(pair.labels.shape) not in (1, 2) or len(pair.labels) != len(pair.images):
+    if len(pair.labels.shape) not in (1, 2) or len(pair.labels) != len(pair.images) or not pair.labels.size:
         raise DataError(
             f"array {pair.labels_key} has the shape {pair.labels.shape}, "
             f"{key} has {counted(len(pair.images), 'image')}; (n,), (n, 1) or one-hot (n, classes) is accepted"
@@ -243,12 +243,13 @@ def _label_values(pair: Pair, names: tuple[str, ...] | None) -> NDArray[np.int64
         wrong = np.flatnonzero(((labels != 0).sum(axis=1) != 1) | (labels.max(axis=1) != 1))
         if len(wrong):
             raise DataError(f"{key}[{wrong[0]}] is not one-hot: a single 1 among zeros is accepted")
-        return np.asarray(labels.argmax(axis=1), np.int64)
-    flat = labels.reshape(-1)
-    numbers = flat.astype(np.int8) if flat.dtype.kind == "b" else flat
-    wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (numbers < 0))
-    if len(wrong):
-        raise DataError(f"{key}[{wrong[0]}] is {flat[wrong[0]]}; labels are whole numbers from 0")
+        flat = labels.argmax(axis=1)
+    else:
+        flat = labels.reshape(-1)
+        numbers = flat.astype(np.int8) if flat.dtype.kind == "b" else flat
+        wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (numbers < 0))
+        if len(wrong):
+            raise DataError(f"{key}[{wrong[0]}] is {flat[wrong[0]]}; labels are whole numbers from 0")
     if names is not None and len(high := np.flatnonzero(flat >= len(names))):
         last = len(names) - 1
         raise DataError(

@@ -516,6 +516,8 @@ def bad(value: float) -> np.ndarray:
     ({"x": bad(1), "y": np.array([0, 1, -1, 0, 1, 0])}, r"y\[2\] is -1"),
     ({"x": bad(1), "y": np.array([0, 1, 2, 0, 1, 0]), "classes": np.array(["a", "b"])}, r"y\[2\] is 2"),
     ({"x": bad(1), "y": np.array([0, 1, .5, 0, 1, 0])}, r"y\[2\] is 0.5"),
+    ({"x": bad(1), "y": np.eye(6), "classes": np.array(["a", "b"])}, r"y\[2\] is 2; 2 classes are named, so 0 to 1"),
+    ({"x": bad(1), "y": np.zeros((6, 0))}, r"y has the shape \(6, 0\)"),
     ({"x": bad(1), "y": np.ones((6, 2))}, r"y\[0\] is not one-hot"),
     ({"x": bad(1), "y": np.arange(5)}, "5.* x has 6 images"),
     ({"x": bad(1)}, "y is looked for"),
