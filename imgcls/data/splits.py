@@ -107,12 +107,17 @@ def assign_folds(
     Raises:
         DataError: a class has too few images, or too few groups, for the folds.
     """
+    _check_folds(labels, _units(hashes, groups), count, classes, grouped=groups is not None)
     result = np.full(len(labels), count, np.int8)
     for fold in range(1, count):
         left = np.flatnonzero(result == count)
         own = None if groups is None else [groups[row] for row in left.tolist()]
         share = {"test": 1 / (count - fold + 1)}
-        taken = carve(labels[left], hashes[left], own, rank[left], share, classes) > 0
+        try:
+            taken = carve(labels[left], hashes[left], own, rank[left], share, classes) > 0
+        except DataError as error:
+            reason = "what is tied by group or content is too unequal for every class in every fold"
+            raise DataError(f"{_unfolded(count)}: {reason}") from error
         result[left[taken]] = fold
     return result
 
@@ -251,6 +256,16 @@ def _repair(
                     break
 
 
+def _check_folds(labels: NDArray[np.int32], unit: Rows, count: int, classes: Sequence[str], *, grouped: bool) -> None:
+    problems = []
+    for label in np.unique(labels):
+        of_class = labels == label
+        if len(np.unique(unit[of_class])) < count:
+            have = _in_units(of_class, unit, grouped=grouped)
+            problems.append(f"class {classes[label]} has {have}; {count} folds need one each")
+    raise_problems(_unfolded(count), problems)
+
+
 def _check_carved(
     result: NDArray[np.int8],
     labels: NDArray[np.int32],
@@ -261,14 +276,19 @@ def _check_carved(
     grouped: bool,
 ) -> None:
     problems = []
-    tied = "group" if grouped else "different image"
     for label in np.unique(labels):
         of_class = labels == label
         if len(np.unique(result[of_class])) < len(parts):
-            units = counted(len(np.unique(unit[of_class])), tied)
-            have = f"{counted(int(of_class.sum()), 'image')} in {units}"
+            have = _in_units(of_class, unit, grouped=grouped)
             problems.append(f"class {classes[label]} has {have}; {_names(parts)} need one each")
     raise_problems(_undivided(parts), problems)
+
+
+def _in_units(of_class: NDArray[np.bool_], unit: Rows, *, grouped: bool) -> str:
+    images, units = int(of_class.sum()), len(np.unique(unit[of_class]))
+    if not grouped and units == images:
+        return counted(images, "image")
+    return f"{counted(images, 'image')} in {counted(units, 'group' if grouped else 'different image')}"
 
 
 def _names(parts: Sequence[int]) -> str:
@@ -279,3 +299,8 @@ def _names(parts: Sequence[int]) -> str:
 def _undivided(parts: Sequence[int]) -> str:
     none = " or ".join(f"data.{PARTS[part]}: none" for part in sorted(parts) if part)
     return f"the data cannot be divided (add images, leave the class out with data.classes, or set {none})"
+
+
+def _unfolded(count: int) -> str:
+    fewer = "add images, leave the class out with data.classes, or ask for fewer folds"
+    return f"the data cannot be divided into {count} folds ({fewer})"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcls.data.splits import carve, limit_part, ranks
+from imgcls.data.splits import assign_folds, carve, limit_part, ranks
 from imgcls.errors import DataError
 
 Make = Callable[..., Any]
@@ -104,6 +104,28 @@ def test_few_groups_still_give_every_part_every_class(seed: int) -> None:
 def test_a_class_in_too_few_groups_is_named() -> None:
     with pytest.raises(DataError, match="class c1 has 9 images in 2 groups"):
         divide([0] * 9 + [1] * 9, [str(n) for n in range(9)] + ["x"] * 4 + ["y"] * 5)
+
+
+def folds(labels: np.ndarray, groups: list[str] | None, count: int) -> np.ndarray:
+    hashes = hashes_of(len(labels))
+    rank = ranks(0, hashes, [str(row) for row in range(len(labels))])
+    return assign_folds(labels.astype(np.int32), hashes, groups, rank, count, ["c0", "c1"])
+
+
+def test_a_class_with_fewer_images_than_folds_is_named() -> None:
+    said = r"into 5 folds \(.*fewer folds\): class c1 has 3 images; 5 folds need one each$"
+    with pytest.raises(DataError, match=said):
+        folds(np.repeat([0, 1], [20, 3]), None, 5)
+    enough = np.repeat([0, 1], [20, 5])
+    assert sorted(folds(enough, None, 5)[enough == 1].tolist()) == [1, 2, 3, 4, 5]
+
+
+def test_groups_too_few_or_too_unequal_for_the_folds_are_told() -> None:
+    labels, singles = np.repeat([0, 1], [20, 12]), [str(row) for row in range(20)]
+    with pytest.raises(DataError, match="class c1 has 12 images in 2 groups; 3 folds need one each"):
+        folds(labels, [*singles, *["x"] * 11, "y"], 3)
+    with pytest.raises(DataError, match="tied by group or content is too unequal"):
+        folds(labels, [*singles, *["x"] * 10, "y", "z"], 3)
 
 
 def test_a_limit_keeps_shares_and_never_loses_a_class() -> None:
