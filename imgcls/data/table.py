@@ -196,7 +196,7 @@ def _images(path: Path, folder: Path, rows: list[_Row], part: str | None) -> lis
         if name is None:
             problems.append(f"line {row.line}: there is no file {row.path}")
             continue
-        id_ = display(os.path.normpath(name if prefix == "." else f"{prefix}/{name}").replace(os.sep, "/"))
+        id_ = display(os.path.normpath(Path(prefix, name)).replace(os.sep, "/"))
         if (id_, where) in first:
             problems.append(f"line {row.line}: {row.path} stands in line {first[id_, where]} already")
             continue

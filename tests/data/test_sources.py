@@ -437,6 +437,18 @@ def test_a_csv_file_that_is_none_is_explained(content: bytes, said: str, load: M
         load(source="csv", path="l.csv")
 
 
+def test_a_csv_file_in_another_folder_may_name_files_absolutely(folder: Make, load: Make, tmp_path: Path) -> None:
+    root = folder(a=12)
+    (tmp_path / "lists").mkdir()
+    for name, start in (("train", 0), ("test", 8)):
+        rows = [
+            (str(root / "a" / f"{n}.png"), "xy"[n % 2]) for n in range(start, start + (8 if name == "train" else 4))
+        ]
+        write_csv(tmp_path / "lists" / f"{name}.csv", ("path", "label"), *rows)
+    data = load(source="csv", path=".", train="lists/train.csv", test="lists/test.csv")
+    assert data.paths[0] == f"{root}/a/0.png"
+
+
 def test_one_file_in_two_csv_parts_is_counted(folder: Make, load: Make, tmp_path: Path) -> None:
     root = folder(a=6)
     rows = [(f"a/{n}.png", "xy"[n % 2]) for n in range(6)]
