@@ -30,6 +30,7 @@ ADVICE = {
     "folders_left_out": "see that it is meant so; data.train, validation and test name the folders",
     "classes_divided_alike": "see that it is meant so; if the inner folders are the classes, data.train, validation "
     "and test name the outer ones",
+    "similar_classes": "give them one name, if they are one class",
     "special_files_left_out": "see that it is meant so",
     "part_not_used": "see that it is meant so; data.train, validation and test name the parts",
     "classes_without_images": "judge the classes that are there",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imgcls.data.balance import check_balance, count_classes
 from imgcls.data.cache import Cache
 from imgcls.data.images import Geometry
-from imgcls.data.listing import Listing, select_classes
+from imgcls.data.listing import Listing, select_classes, tell_similar
 from imgcls.data.parts import PARTS, PartSources
 from imgcls.data.preparation import prepare
 from imgcls.data.problems import raise_problems
@@ -102,7 +102,8 @@ def load_dataset(
         check_parts(listing.origin, listing.classes, prepared.labels, listing.parts[prepared.rows], given)
     splits = _divide(data, listing.take(prepared.rows), prepared, sources)
     counts = count_classes(prepared.labels, splits, len(listing.classes))
-    findings = (*listing.findings, *odd, *_duplicates(prepared, splits), *check_balance(listing.classes, counts))
+    of_classes = (*tell_similar(listing.classes), *check_balance(listing.classes, counts))
+    findings = (*listing.findings, *odd, *_duplicates(prepared, splits), *of_classes)
     told = [finding for finding in findings if finding.code not in data.allow]
     return _dataset(listing, prepared, splits, sources.in_force, told, key)
 

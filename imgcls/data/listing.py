@@ -15,7 +15,7 @@ from imgcls.findings import Finding
 from imgcls.spec.data import DEFAULT_RESOLUTION
 from imgcls.wording import counted, some
 
-__all__ = ["Arrays", "Files", "Listing", "select_classes"]
+__all__ = ["Arrays", "Files", "Listing", "select_classes", "tell_similar"]
 
 
 @dataclass(frozen=True)
@@ -117,3 +117,14 @@ def select_classes(listing: Listing, classes: Sequence[str] | None, *, strict: b
     labels = mapping[listing.labels] if len(listing.labels) else listing.labels
     chosen = replace(listing, classes=tuple(classes), labels=labels)
     return chosen.take(np.flatnonzero(labels >= 0))
+
+
+def tell_similar(classes: Sequence[str]) -> tuple[Finding, ...]:
+    """Tell of classes whose names differ in capitals and outer spaces alone."""
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    groups = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    if not groups:
+        return ()
+    return (Finding("similar_classes", f"classes whose names differ in capitals or spaces alone: {some(groups)}"),)

@@ -55,6 +55,7 @@ DataCode = Literal[
     "other_endings_left_out",
     "part_not_used",
     "prior_shift",
+    "similar_classes",
     "special_files_left_out",
     "tiny_images",
     "unreadable_left_out",

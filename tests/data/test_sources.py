@@ -375,6 +375,18 @@ def test_csv_labels_are_exact_strings(folder: Make, load: Make, tmp_path: Path) 
     assert load(source="csv", path="l.csv").classes == ("001", "1", "=1+1", "NA")
 
 
+def test_labels_that_differ_in_capitals_or_spaces_alone_are_told(folder: Make, load: Make, tmp_path: Path) -> None:
+    folder(a=40)
+    rows = [(f"data/a/{n}.png", ["cat", "cat ", "dog", "Dog", "cow"][n % 5]) for n in range(40)]
+    write_csv(tmp_path / "l.csv", ("path", "label"), *rows)
+    data = load(source="csv", path="l.csv")
+    assert len(data.classes) == 5
+    (finding,) = data.findings
+    assert finding.code == "similar_classes"
+    assert finding.message.endswith("alone: 'Dog' and 'dog', 'cat' and 'cat '")
+    assert load(source="csv", path="l.csv", allow=["few_images", "similar_classes"]).findings == ()
+
+
 def test_the_column_split_gives_the_parts(folder: Make, load: Make, tmp_path: Path) -> None:
     folder(a=12)
     parts = ["train", "val", "test"]
