@@ -17,7 +17,7 @@ from imgcls.data.parts import PARTS, PartSources, pick_part, resolve_parts, tell
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
-from imgcls.wording import counted, display, some
+from imgcls.wording import counted, display, shown, some
 
 __all__ = ["Pair", "list_npz", "list_npz_file", "list_pairs"]
 
@@ -285,6 +285,10 @@ def _texts(key: str, array: AnyArray) -> list[str]:
     if array.dtype.kind not in "US" or array.size != array.shape[0]:
         raise DataError(f"array {key} has the shape {array.shape} of {array.dtype}; (n,) strings are accepted")
     try:
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in array.reshape(-1).tolist()]
+        texts = [value.decode() if isinstance(value, bytes) else str(value) for value in array.reshape(-1).tolist()]
     except UnicodeDecodeError as error:
         raise DataError(f"array {key} has text that is not UTF-8") from error
+    for row, text in enumerate(texts):
+        if shown(text) != text:
+            raise DataError(f"{key}[{row}] is {text!r}, which has a control character")
+    return texts

@@ -12,10 +12,11 @@ import numpy as np
 
 from imgcls.data.listing import Files, Listing
 from imgcls.data.parts import PART_OF, PARTS, PartSources, parts_among, pick_part, resolve_parts
+from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
-from imgcls.wording import counted, display, some
+from imgcls.wording import counted, display, shown, some
 
 __all__ = ["ENDINGS", "list_class_folders", "list_folder", "list_images"]
 
@@ -121,6 +122,8 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing,
                 below[name] = _sub_folders(images, start)
     if seen.closed:
         raise DataError(f"cannot list {some(seen.closed)}")
+    odd = [f"{name!r} is to be renamed" for name in sorted(classes) if shown(name) != name]
+    raise_problems(f"{display(base)} has class folders with control characters in their names", odd)
     found.sort()
     order = sorted(classes)
     position = {name: index for index, name in enumerate(order)}

@@ -18,7 +18,7 @@ from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError, nearest
 from imgcls.findings import Finding
 from imgcls.spec.data import DataSpec
-from imgcls.wording import counted, display, some
+from imgcls.wording import counted, display, shown, some
 
 __all__ = ["list_csv", "list_csv_file"]
 
@@ -177,6 +177,8 @@ def _row_problems(row: _Row, split: str | None, group: str | None) -> Iterator[s
         yield "no path"
     if not row.label:
         yield "no label"
+    if shown(row.label) != row.label:
+        yield f"the label {row.label!r} has a control character"
     if row.part == "":
         yield f"split is {split!r}; train, validation and test are accepted{nearest(split or '', PART_OF)}"
     if group is not None and not row.group:
