@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcls.data.listing import Files, Listing
+from imgcls.data.listing import Files, Listing, composed
 from imgcls.data.parts import PART_OF, PARTS, PartSources, parts_among, pick_part, resolve_parts
 from imgcls.data.problems import raise_problems
 from imgcls.errors import DataError, nearest
@@ -112,8 +112,10 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing,
         folders = [folder for folder in _class_folders(root, seen) if os.path.realpath(folder.path) not in apart]
         if not folders:
             raise DataError(_no_classes(root, seen))
+        twice = [name for name, count in Counter(_class_name(folder.name) for folder in folders).items() if count > 1]
+        raise_problems(f"{display(root)} has class folders whose names differ in how accents are written alone", twice)
         for folder in folders:
-            name = display(folder.name)
+            name = _class_name(folder.name)
             classes.add(name)
             start = f"{prefix}{folder.name}/"
             images = _walk(folder.path, start, seen)
@@ -140,11 +142,15 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing,
     return listing, below
 
 
+def _class_name(folder: str) -> str:
+    return composed(display(folder))
+
+
 def _sub_folders(images: list[tuple[str, str]], start: str) -> set[str]:
     """Return the folders in a class folder that hold its images; none where images stand directly in it."""
     if images and "/" not in images[0][0][len(start) :]:  # they come first
         return set()
-    return {display(id_[len(start) :].partition("/")[0]) for id_, _ in images}
+    return {_class_name(id_[len(start) :].partition("/")[0]) for id_, _ in images}
 
 
 def _walk(top: str, prefix: str, seen: _Seen) -> list[tuple[str, str]]:

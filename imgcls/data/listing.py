@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +16,7 @@ from imgcls.findings import Finding
 from imgcls.spec.data import DEFAULT_RESOLUTION
 from imgcls.wording import counted, some
 
-__all__ = ["Arrays", "Files", "Listing", "select_classes", "tell_similar"]
+__all__ = ["Arrays", "Files", "Listing", "composed", "select_classes", "tell_similar"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,15 @@ class Listing:
         )
 
 
+def composed(name: str) -> str:
+    """Return a name with each letter and its accents as one character; archives made on a Mac keep them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def select_classes(listing: Listing, classes: Sequence[str] | None, *, strict: bool = False) -> Listing:
     """Return the listing with ``classes`` in that order, and only their images.
+
+    Accents count alike whether or not they are composed with their letters.
 
     Args:
         listing: what a source holds.
@@ -98,22 +106,23 @@ def select_classes(listing: Listing, classes: Sequence[str] | None, *, strict: b
     """
     if classes is None:
         return listing
-    position = {name: index for index, name in enumerate(classes)}
+    exact = {name: index for index, name in enumerate(classes)}
+    position = {composed(name): index for name, index in exact.items()} | exact
+    mapping = np.array([position.get(name, position.get(composed(name), -1)) for name in listing.classes], np.int32)
     if strict:
-        unknown = [name for name in listing.classes if name not in position]
+        unknown = [listing.classes[index] for index in np.flatnonzero(mapping < 0)]
         if unknown:
             raise DataError(
                 f"{listing.origin} has {counted(len(unknown), 'class', 'classes')} that the model does not know: "
                 f"{some(unknown)}{nearest(unknown[0], classes)} (it knows {some(classes)})"
             )
     else:
-        there = set(listing.classes)
-        missing = [name for name in classes if name not in there]
+        there = set(map(composed, listing.classes))
+        missing = [name for name in classes if composed(name) not in there]
         raise_problems(
             f"data.classes does not fit {listing.origin}",
             [f"there is no class {name}{nearest(name, listing.classes)}" for name in missing],
         )
-    mapping = np.array([position.get(name, -1) for name in listing.classes], np.int32)
     labels = mapping[listing.labels] if len(listing.labels) else listing.labels
     chosen = replace(listing, classes=tuple(classes), labels=labels)
     return chosen.take(np.flatnonzero(labels >= 0))
@@ -123,7 +132,7 @@ def tell_similar(classes: Sequence[str]) -> tuple[Finding, ...]:
     """Tell of classes whose names differ in capitals and outer spaces alone."""
     alike: dict[str, list[str]] = {}
     for name in classes:
-        alike.setdefault(name.strip().casefold(), []).append(name)
+        alike.setdefault(composed(name.strip().casefold()), []).append(name)
     groups = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
     if not groups:
         return ()

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -353,6 +354,26 @@ def test_classes_gives_order_and_subset(folder: Make, load: Make) -> None:
     assert all(data.classes[label] == path.split("/")[0] for label, path in zip(data.labels, data.paths, strict=True))
     with pytest.raises(DataError, match="did you mean bird"):
         load(source="folder", path="data", classes=["dog", "brid"])
+
+
+APART, COMPOSED = unicodedata.normalize("NFD", "Äpfel"), "Äpfel"
+
+
+def test_accents_count_alike_however_they_are_written(folder: Make, load: Make, cache: Cache) -> None:
+    root = folder(**{APART: 5, "Birnen": 4})
+    assert load(source="folder", path="data").classes == ("Birnen", COMPOSED)
+    assert load(source="folder", path="data", classes=[COMPOSED, "Birnen"]).labels.tolist() == [0] * 5 + [1] * 4
+    assert measure(root, cache, "Birnen", APART).labels.tolist() == [1] * 5 + [0] * 4
+    folder(**{COMPOSED: 5})
+    with pytest.raises(DataError, match=f"differ in how accents are written alone: {COMPOSED}$"):
+        load(source="folder", path="data")
+
+
+def test_labels_keep_their_accents_as_they_are_written(folder: Make, load: Make, tmp_path: Path) -> None:
+    folder(a=40)
+    write_csv(tmp_path / "l.csv", ("path", "label"), *[(f"data/a/{n}.png", [APART, "b"][n % 2]) for n in range(40)])
+    assert load(source="csv", path="l.csv").classes == (APART, "b")
+    assert load(source="csv", path="l.csv", classes=["b", COMPOSED]).classes == ("b", COMPOSED)
 
 
 def test_two_parts_of_one_name_are_refused(folder: Make, load: Make) -> None:
