@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -197,7 +198,10 @@ def _threads(listing: Listing) -> int:
     """
     if isinstance(listing.images, Files):
         sample = [listing.images.paths[row] for row in listing.rows[:: max(1, len(listing.rows) // 100)]]
-        sizes = [Path(path).stat().st_size for path in sample if Path(path).exists()]
+        sizes = []
+        for path in sample:
+            with suppress(OSError):  # who reads it is told
+                sizes.append(Path(path).stat().st_size)
         mean = sum(sizes) / max(1, len(sizes))
     else:
         mean = listing.images.pieces[0][:1].nbytes

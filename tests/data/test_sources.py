@@ -286,10 +286,11 @@ def test_links_are_followed_without_loops_and_pipes_never_opened(folder: Make, l
     assert "special_files_left_out" in codes(data)
 
 
-def test_a_broken_link_is_an_unreadable_image(folder: Make, load: Make) -> None:
+@pytest.mark.parametrize(("target", "said"), [("nowhere.png", "No such file"), ("x" * 300, "File name too long")])
+def test_a_broken_link_is_an_unreadable_image(target: str, said: str, folder: Make, load: Make) -> None:
     root = folder(cat=5, dog=5)
-    (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
-    with pytest.raises(DataError, match=r"cat/gone\.png.*No such file"):
+    (root / "cat" / "gone.png").symlink_to(root / target)
+    with pytest.raises(DataError, match=rf"cat/gone\.png.*{said}"):
         load(source="folder", path="data")
 
 
