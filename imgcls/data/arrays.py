@@ -215,7 +215,7 @@ def _to_uint8(pair: Pair, scale: float) -> NDArray[np.uint8]:
                 _raise_bad_pixel(pair, rows.start, good)
             converted[rows] = block.astype(np.uint8)
         images = converted
-    return images.reshape(*images.shape[:3], -1).view(np.uint8)
+    return images.reshape(*images.shape[:3], -1)
 
 
 def _blocks(images: AnyArray) -> Iterator[slice]:

@@ -208,7 +208,6 @@ def _duplicates(prepared: Prepared, splits: Mapping[str, NDArray[np.int64]]) -> 
     content = np.unique(np.ascontiguousarray(prepared.sha256[used]).view("S32").reshape(-1), return_inverse=True)[1]
     findings = []
     order = np.lexsort((used, part, content))
-    again = content[order][1:] == content[order][:-1]
     for code, value, text in (
         ("duplicate_across_splits", part, "stand in two splits with the same content"),
         ("duplicate_across_classes", prepared.labels[used], "have the same content and different classes"),
@@ -218,7 +217,7 @@ def _duplicates(prepared: Prepared, splits: Mapping[str, NDArray[np.int64]]) -> 
         np.minimum.at(low, content, value)
         np.maximum.at(high, content, value)
         concerned = order[(low != high)[content[order]]]
-        if len(concerned) and again.any():
+        if len(concerned):
             names = list(splits)
             first = [f"{prepared.paths[used[row]]} ({names[part[row]]})" for row in concerned[:SHOWN]]
             listed = some(first, SHOWN, total=len(concerned))
