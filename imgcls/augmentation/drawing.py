@@ -84,6 +84,7 @@ def draw(
     if spec.horizontal_flip == "alternating":
         chance["horizontal_flip"] = (uniforms(seed, "augmentation/side", indices, 1)[:, 0] + view / 2) % 1
     is_changed = np.ones(len(indices), np.bool_) if changed is None else changed
+    mixes = functools.cache(lambda: _mixes(spec, chance, shape))
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         "transform": lambda: _transforms(spec, shape, chance),
         "color": lambda: np.stack(
@@ -97,8 +98,8 @@ def draw(
         "hole": lambda: _boxes(
             chance["cutout_y"], chance["cutout_x"], np.full(len(indices), spec.cutout * min(shape[:2])), shape
         ),
-        "blend": lambda: np.where(is_changed, _mixes(spec, chance, shape)[0], 1.0),
-        "patch": lambda: np.where(is_changed[:, None], _mixes(spec, chance, shape)[1], 0.0),
+        "blend": lambda: np.where(is_changed, mixes()[0], 1.0),
+        "patch": lambda: np.where(is_changed[:, None], mixes()[1], 0.0),
         "changed": lambda: is_changed,
     }
     return {name: makers[name]().astype(np.float32) for name in draw_fields(spec, shape)}
@@ -197,7 +198,10 @@ def _noise(seed: int, chance: Floats, shape: Shape) -> NDArray[np.float32]:
     size = int(np.prod(shape))
     table = _noise_table(seed, max(_NOISE_TABLE, 4 * size))
     starts = np.floor(chance * (len(table) - size)).astype(np.int64)
-    return table[starts[:, None] + np.arange(size)].reshape(len(starts), *shape)
+    noise = np.empty((len(starts), size), np.float32)
+    for row, start in enumerate(starts.tolist()):
+        noise[row] = table[start : start + size]
+    return noise.reshape(len(starts), *shape)
 
 
 @functools.lru_cache(maxsize=1)
