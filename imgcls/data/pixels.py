@@ -23,9 +23,7 @@ _SHOWN = 5
 _CELLS = 16  # a thumbnail is so many pixels wide and high
 _LEAST = 24  # pixels: of smaller images a thumbnail is the picture, and pictures of one thing are alike
 _ALIKE = 0.95  # correlation of the thumbnails: who may be the same
-_LIKELIEST = (
-    8  # of those: X-rays are all alike in their thumbnails, and comparing details takes a tenth of a millisecond
-)
+_LIKELIEST = 8  # of those: X-rays all are, and comparing the details of two takes a tenth of a millisecond
 _SAME = 0.8  # correlation of what the thumbnails leave out: who is
 _LIGHT_ONLY = 2.0  # standard deviation of that, in 0..255, below which there is nothing to compare
 
