@@ -186,9 +186,21 @@ def _json(value: Any, margin: str) -> str:
 
 
 def _write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(_PlainLines(file), lineterminator=_PlainLines.end)
     writer.writerow([_cell(name) for name in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+class _PlainLines:
+    """Writes the lines of a CSV with plain ends; csv quotes what holds a character of the end that it knows of."""
+
+    end = "\r\n"
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix(self.end) + "\n")
 
 
 def _cell(value: Any) -> Any:

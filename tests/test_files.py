@@ -85,7 +85,9 @@ def test_json_is_strict_where_numbers_are_not_finite():
     assert json.loads(strict_json({"a": math.nan, "b": [math.inf, 1.5]})) == {"a": None, "b": [None, 1.5]}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "NA", "001", "'quoted", "a,b", 'say "x"', "two\nlines", ""])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@x", "NA", "001", "'quoted", "a,b", 'say "x"', "two\nlines", "one\rline", ""]
+)
 def test_text_survives_a_csv_and_is_no_formula_in_it(text, tmp_path):
     path = tmp_path / "table.csv"
     write_csv(path, ["label"], [[text]])
