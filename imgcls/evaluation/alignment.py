@@ -23,12 +23,15 @@ class Alignment:
         p: how often as many labels of each class and as many predictions of each, put together by chance, would depend
             on each other as much.
         kappa: Cohen's (Cohen, 1960): 1 full agreement, 0 that of chance; nan where only one class is there.
-        matched: the accuracy, were each predicted class to stand for the one that it goes with best, one to one.
+        matched: images that were right, were each predicted class to stand for the one that it goes with best, one to
+            one; of those images alone that had no say in which that is.
+        judged: how many these images are.
     """
 
     p: float
     kappa: float
-    matched: float
+    matched: int
+    judged: int
 
 
 def alignment(matrix: Sequence[Sequence[int]] | NDArray[np.int64]) -> Alignment | None:
@@ -46,7 +49,7 @@ def alignment(matrix: Sequence[Sequence[int]] | NDArray[np.int64]) -> Alignment 
     table = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
     if min(table.shape) < 2:
         return None
-    return Alignment(_independence(table), _kappa(counts), _matched(counts))
+    return Alignment(_independence(table), _kappa(counts), *_matched(counts))
 
 
 def _independence(table: NDArray[np.int64]) -> float:
@@ -67,8 +70,14 @@ def _kappa(counts: NDArray[np.int64]) -> float:
     return (float(np.trace(shares)) - chance) / (1 - chance)
 
 
-def _matched(counts: NDArray[np.int64]) -> float:
-    """Return the best accuracy of any one-to-one renaming of the predicted classes (Kuhn, 1955)."""
+def _matched(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """Return how many images the best one-to-one renaming of the predicted classes has right (Kuhn, 1955), of how many.
+
+    It is chosen by one half of the images, drawn at random, and judged by the other: of so many renamings the best fits
+    the images that it was chosen by far better than any others.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
+    chosen_by = np.random.default_rng(_SEED).binomial(counts, 0.5)  # a coin is tossed for each image
+    judged = counts - chosen_by
+    return int(judged[linear_sum_assignment(chosen_by, maximize=True)].sum()), int(judged.sum())

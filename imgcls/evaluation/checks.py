@@ -137,15 +137,15 @@ def _chance(result: _Result) -> Iterator[Finding]:
 
 def _permuted(result: _Result) -> Iterator[Finding]:
     found = result.alignment
-    if found is None or found.p >= _LEVEL:
+    if found is None or found.p >= _LEVEL or not found.judged:
         return
-    low, _ = accuracy_interval(round(found.matched * result.n), result.n)
+    low, _ = accuracy_interval(found.matched, found.judged)
     _, high = accuracy_interval(result.correct, result.n)
     if low > max(high, result.majority):
         yield Finding(
             "classes_permuted",
-            f"accuracy is {result.correct / result.n:.3f}, and would be {found.matched:.3f} if the predicted classes "
-            "stood for others",
+            f"accuracy is {result.correct / result.n:.3f}, and would be {found.matched / found.judged:.3f} if the "
+            "predicted classes stood for others, which half of the images told and the other half confirms",
         )
 
 

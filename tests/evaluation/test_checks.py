@@ -89,6 +89,28 @@ def test_classes_in_another_order_are_found():
     assert codes([[30, 25, 5], [20, 28, 12], [2, 3, 55]]) == []
 
 
+def drawn(rng, classes, images, right):
+    """Return as many images of each class, a share of them right, the others taken for any class."""
+    labels = np.repeat(np.arange(classes), images)
+    table = np.zeros((classes, classes), int)
+    predicted = np.where(rng.random(labels.size) < right, labels, rng.integers(0, classes, labels.size))
+    np.add.at(table, (labels, predicted), 1)
+    return table
+
+
+@pytest.mark.parametrize(("classes", "images", "right"), [(50, 4, 0.1), (40, 10, 0.1)])
+def test_of_many_classes_some_other_order_fits_by_chance_and_nothing_is_said(classes, images, right):
+    rng = np.random.default_rng(3)
+    assert all("classes_permuted" not in codes(drawn(rng, classes, images, right)) for _ in range(5))
+
+
+@pytest.mark.parametrize(("classes", "images", "right"), [(50, 4, 0.5), (20, 10, 0.4), (3, 10, 0.8)])
+def test_another_order_is_found_of_many_classes_and_of_weak_networks(classes, images, right):
+    rng = np.random.default_rng(4)
+    tables = [np.roll(drawn(rng, classes, images, right), 1, axis=1) for _ in range(5)]
+    assert sum("classes_permuted" in codes(table) for table in tables) >= 4
+
+
 def test_a_network_that_hardly_predicts_another_class_is_found():
     assert codes([[690, 0], [305, 5]])[0] == "nearly_one_class_predicted"
     assert codes([[970, 5], [10, 15]]) == []  # as rare as it is
