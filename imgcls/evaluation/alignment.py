@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["Alignment", "alignment"]
 
 _TABLES = 1999  # drawn at random, to see what chance makes
+_AT_A_TIME = 100
+_ENOUGH = 5  # images that chance would put into each cell: the chi-square distribution will do (Cochran, 1954)
 _MAX_CLASSES = 100  # tables of more are too large to draw; with as many cells, the chi-square distribution will do
 _SEED = 0  # the same matrix gives the same p-value
 
@@ -37,7 +39,8 @@ class Alignment:
 def alignment(matrix: Sequence[Sequence[int]] | NDArray[np.int64]) -> Alignment | None:
     """Test a confusion matrix for independence of its rows and columns (Pearson's chi-square statistic).
 
-    The p-value comes from random tables with the same sums (Patefield, 1981), so that rare classes do no harm.
+    Where classes are rare, the p-value comes from random tables with the same sums (Patefield, 1981), else from the
+    chi-square distribution.
 
     Args:
         matrix: (classes, classes), rows true, columns predicted.
@@ -53,15 +56,30 @@ def alignment(matrix: Sequence[Sequence[int]] | NDArray[np.int64]) -> Alignment 
 
 
 def _independence(table: NDArray[np.int64]) -> float:
-    from scipy.stats import chi2_contingency, random_table
+    from scipy.stats import chi2_contingency
 
-    if max(table.shape) > _MAX_CLASSES:
-        return float(chi2_contingency(table, correction=False).pvalue)
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     expected = np.outer(rows, columns) / table.sum()
-    drawn = random_table(rows, columns, seed=_SEED).rvs(_TABLES, method="patefield")
-    found, chance = (((each - expected) ** 2 / expected).sum(axis=(-2, -1)) for each in (table, drawn))
+    if max(table.shape) > _MAX_CLASSES or expected.min() >= _ENOUGH:
+        return float(chi2_contingency(table, correction=False).pvalue)
+    found = _dependence(table, expected)
+    chance = np.concatenate([_dependence(each, expected) for each in _drawn(rows, columns)])
     return float((1 + np.sum(chance >= found * (1 - 1e-9))) / (1 + _TABLES))
+
+
+def _dependence(tables: NDArray[np.int64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's statistic of one table, or of each of several."""
+    statistics: NDArray[np.float64] = ((tables - expected) ** 2 / expected).sum(axis=(-2, -1))
+    return statistics
+
+
+def _drawn(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Give all random tables with these sums, a few at a time: of 100 classes all would take half a gigabyte."""
+    from scipy.stats import random_table
+
+    drawn = random_table(rows, columns, seed=_SEED)
+    for first in range(0, _TABLES, _AT_A_TIME):
+        yield drawn.rvs(min(_AT_A_TIME, _TABLES - first), method="patefield")
 
 
 def _kappa(counts: NDArray[np.int64]) -> float:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,15 @@ def test_thousands_of_names_are_cut():
     assert "and 2,988 more" in message
 
 
+def drawn(rng, classes, images, right):
+    """Return as many images of each class, a share of them right, the others taken for any class."""
+    labels = np.repeat(np.arange(classes), images)
+    table = np.zeros((classes, classes), int)
+    predicted = np.where(rng.random(labels.size) < right, labels, rng.integers(0, classes, labels.size))
+    np.add.at(table, (labels, predicted), 1)
+    return table
+
+
 def codes(matrix):
     return [finding.code for finding in check_matrix([f"class {index}" for index in range(len(matrix))], matrix)]
 
@@ -76,10 +87,34 @@ def test_chance_is_found_at_chance_in_nineteen_cases_of_twenty():
 def test_the_p_value_is_that_of_the_chi_square_test_where_that_holds():
     from scipy.stats import chi2_contingency
 
-    table = [[40, 30, 30], [30, 42, 28], [30, 28, 42]]
+    table = [[40, 30, 1], [30, 42, 3], [30, 28, 4]]  # where chance puts 2 images into a cell, tables are drawn
     assert alignment(table).p == pytest.approx(chi2_contingency(table).pvalue, abs=0.02)
     many = np.random.default_rng(2).integers(1, 9, (150, 150))
     assert alignment(many).p == chi2_contingency(many, correction=False).pvalue
+
+
+def test_where_chance_fills_every_cell_no_tables_are_drawn():
+    from scipy.stats import chi2_contingency
+
+    table = [[40, 30, 30], [30, 42, 28], [30, 28, 42]]
+    assert alignment(table).p == chi2_contingency(table, correction=False).pvalue
+
+
+def test_random_tables_are_held_a_few_at_a_time_and_are_those_drawn_at_once():
+    from scipy.stats import random_table
+
+    table = drawn(np.random.default_rng(5), 60, 10, 0.02)
+    tracemalloc.start()
+    found = alignment(table).p
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # all of them take 170 MB, and a copy
+
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    expected = np.outer(rows, columns) / table.sum()
+    chance = random_table(rows, columns, seed=0).rvs(1999, method="patefield")
+    least = ((table - expected) ** 2 / expected).sum() * (1 - 1e-9)
+    assert found == (1 + sum(((each - expected) ** 2 / expected).sum() >= least for each in chance)) / 2000
 
 
 def test_classes_in_another_order_are_found():
@@ -87,15 +122,6 @@ def test_classes_in_another_order_are_found():
     assert [finding.code for finding in findings] == ["classes_permuted", "not_better_than_majority"]
     assert "would be 1.000" in findings[0].message
     assert codes([[30, 25, 5], [20, 28, 12], [2, 3, 55]]) == []
-
-
-def drawn(rng, classes, images, right):
-    """Return as many images of each class, a share of them right, the others taken for any class."""
-    labels = np.repeat(np.arange(classes), images)
-    table = np.zeros((classes, classes), int)
-    predicted = np.where(rng.random(labels.size) < right, labels, rng.integers(0, classes, labels.size))
-    np.add.at(table, (labels, predicted), 1)
-    return table
 
 
 @pytest.mark.parametrize(("classes", "images", "right"), [(50, 4, 0.1), (40, 10, 0.1)])
