@@ -351,7 +351,7 @@ def test_the_phases_of_the_timings_are_those_of_a_run(spec, tmp_path):
 
 def test_a_degenerate_result_is_refused_under_strict_and_kept(spec, tmp_path):
     with pytest.raises(DegenerateError, match="degenerate"):
-        imgcls.train(spec, {"lr": 1e-12, "epochs": 1}, runs_dir=tmp_path, strict=True)
+        imgcls.train(spec, {"lr": 100, "epochs": 2}, runs_dir=tmp_path, strict=True)
     (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "completed"
 

@@ -169,7 +169,7 @@ def test_what_is_remarkable_of_a_result_is_told_once_with_how_often(spec, tmp_pa
         imgcls.train(spec, {"lr": 1e-12}, runs_dir=tmp_path, strict=True)
     (group,) = imgcls.list_runs(tmp_path)
     found = {warning["code"]: warning["message"] for warning in group.repeats["warnings"]}
-    assert found["not_better_than_majority"].startswith("in 2 of 3 repeats, for instance: accuracy 0.333")
+    assert found["not_better_than_majority"].startswith("in 3 of 3 repeats, for instance: accuracy 0.333")
 
 
 @pytest.mark.long

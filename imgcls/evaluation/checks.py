@@ -15,16 +15,25 @@ from imgcls.findings import Finding
 from imgcls.spec.reported import ReportedSpec
 from imgcls.wording import some
 
-__all__ = ["DEGENERATE_CODES", "check_matrix", "check_one_class", "check_reported", "check_result"]
+__all__ = [
+    "DEGENERATE_CODES",
+    "LEVEL",
+    "beside",
+    "check_matrix",
+    "check_one_class",
+    "check_reported",
+    "check_result",
+    "p_of_gain",
+]
 
 # With one of these the result means nothing; ``--strict`` then ends with exit code 4.
-DEGENERATE_CODES = frozenset(
-    {"classes_permuted", "not_better_than_majority", "one_class_predicted", "predictions_at_chance"}
-)
+DEGENERATE_CODES = frozenset({"classes_permuted", "one_class_predicted", "predictions_at_chance"})
 
 MAX_NAMES = 10
 
-_LEVEL = 0.05
+LEVEL = 0.05
+_SLIGHT = 0.2  # kappa, of an agreement that is slight at best (Landis and Koch, 1977)
+_ROUNDING = 1e-9  # of kappa
 _NEARLY_ALL = 0.95  # of the predictions
 _RARELY = 0.2  # the other classes are predicted less often than this share of their images
 
@@ -127,7 +136,7 @@ def _never_predicted(result: _Result) -> Iterator[Finding]:
 
 def _chance(result: _Result) -> Iterator[Finding]:
     found = result.alignment
-    if found is not None and found.p >= _LEVEL:
+    if found is not None and found.p >= LEVEL and found.kappa < _SLIGHT:  # of few images more may be chance, or not
         yield Finding(
             "predictions_at_chance",
             f"at chance: predictions and labels are not aligned (Cohen's kappa {found.kappa:z.2f}, independence of the "
@@ -135,9 +144,10 @@ def _chance(result: _Result) -> Iterator[Finding]:
         )
 
 
-def _permuted(result: _Result) -> Iterator[Finding]:
+def _misplaced(result: _Result) -> Iterator[Finding]:
+    """Tell of predictions that depend on the labels, but meet their own no more often than others."""
     found = result.alignment
-    if found is None or found.p >= _LEVEL or not found.judged:
+    if found is None or found.p >= LEVEL or not found.judged:
         return
     low, _ = accuracy_interval(found.matched, found.judged)
     _, high = accuracy_interval(result.correct, result.n)
@@ -147,16 +157,36 @@ def _permuted(result: _Result) -> Iterator[Finding]:
             f"accuracy is {result.correct / result.n:.3f}, and would be {found.matched / found.judged:.3f} if the "
             "predicted classes stood for others, which half of the images told and the other half confirms",
         )
+    elif found.kappa < _ROUNDING:
+        yield Finding(
+            "predictions_at_chance",
+            f"at chance: the right class is predicted no more often than by chance (Cohen's kappa {found.kappa:z.2f})",
+        )
 
 
 def _majority(result: _Result) -> Iterator[Finding]:
-    low, high = accuracy_interval(result.correct, result.n)
-    if low <= result.majority:
+    top = int(result.images.argmax())
+    known = int(result.counts[top, top])
+    gains, losses = result.correct - known, int(result.images[top]) - known
+    p = p_of_gain(gains, losses)
+    if p >= LEVEL:
         yield Finding(
             "not_better_than_majority",
-            f"accuracy {result.correct / result.n:.3f} (95 % interval {low:.3f} to {high:.3f}) is not better than "
-            f"always predicting the most frequent class ({result.majority:.3f})",
+            f"accuracy {result.correct / result.n:.3f} {beside(gains - losses)} always predicting the most frequent "
+            f"class ({result.majority:.3f}): it gains {gains:,} images and loses {losses:,}, exact p = {p:.2f}",
         )
+
+
+def p_of_gain(gains: int, losses: int) -> float:
+    """Return how often chance gains as many images of those gained or lost (McNemar, 1947, exact and one-sided)."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(gains, gains + losses, alternative="greater").pvalue) if gains + losses else 1.0
+
+
+def beside(gained: int) -> str:
+    """Return how an accuracy stands to another that no test has shown it to be above."""
+    return "cannot be told from that of" if gained > 0 else "is not better than"
 
 
 def _percent(share: float) -> str:
@@ -167,6 +197,6 @@ _LOOKS: tuple[Callable[[_Result], Iterator[Finding]], ...] = (
     _one_class,
     _never_predicted,
     _chance,
-    _permuted,
+    _misplaced,
     _majority,
 )

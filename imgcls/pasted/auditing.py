@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imgcls.evaluation.checks import DEGENERATE_CODES
+from imgcls.evaluation.checks import DEGENERATE_CODES, LEVEL, beside, p_of_gain
 from imgcls.evaluation.learning import is_overfitted
-from imgcls.evaluation.metrics import accuracy_interval
 from imgcls.evaluation.plausibility import IMPOSSIBLE, impossible, reported_remarks
 from imgcls.evaluation.rounding import Printed, number_text, share
 from imgcls.findings import Finding
@@ -23,6 +22,7 @@ from imgcls.pasted.matrices import read_matrices
 from imgcls.pasted.pieces import ClassReport, Log, Piece, Repeats
 from imgcls.pasted.results import Result, results_of
 from imgcls.spec.reported import FigureSpec, ReportedSpec
+from imgcls.wording import some
 
 __all__ = ["Remark", "TextAudit", "audit_text"]
 
@@ -219,22 +219,36 @@ def _alone(result: Result) -> Iterator[Finding]:
         yield Finding("matrix_cut", "the confusion matrix is cut (...)")
     yield from reported_remarks(result.reported)
     if result.matrix is None and result.report is not None:
+        yield from _one_class_predicted(result.report)
         yield from _no_better_than_majority(result.report, result.accuracy)
 
 
+def _one_class_predicted(report: ClassReport) -> Iterator[Finding]:
+    """Tell of a report in which one class has been recognised, all of it, and is as rare among those taken for it."""
+    recognised = [(name, row) for name, row in report.classes.items() if row.recall != 0]
+    if len(report.classes) < 2 or len(recognised) != 1 or not report.n or report.is_partial:
+        return
+    name, row = recognised[0]
+    if row.recall == 1 and row.precision is not None and share(row.precision).holds((row.support or 0) / report.n):
+        message = f"as far as the figures tell, all {report.n:,} images were predicted as {some([name])}"
+        yield Finding("reported_one_class_predicted", message)
+
+
 def _no_better_than_majority(report: ClassReport, accuracy: Printed | None) -> Iterator[Finding]:
-    supports = [support for support in report.supports if support]
+    rows = [row for row in report.classes.values() if row.support]
     if accuracy is None or not 0 <= accuracy <= 1 or not report.n or report.is_partial:
         return
-    if not supports or len(supports) < len(report.supports):
+    if not rows or len(rows) < len(report.classes):
         return  # of which class there are most is not known
-    majority = max(supports) / report.n
-    low, _ = accuracy_interval(math.floor(share(accuracy).high * report.n), report.n)
-    if low <= majority:
+    top = max(rows, key=lambda row: row.support or 0)
+    most = top.support or 0
+    losses = 0 if top.recall is None else most - math.floor(share(top.recall).high * most)
+    gained = math.floor(share(accuracy).high * report.n) - most
+    if p_of_gain(max(gained + losses, 0), losses) >= LEVEL:
         yield Finding(
             "reported_not_better_than_majority",
-            f"an accuracy of {number_text(accuracy)} is not better than always predicting the most frequent class, "
-            f"which has {majority:.3f}",
+            f"an accuracy of {number_text(accuracy)} {beside(gained)} always predicting the most frequent class, "
+            f"which has {most / report.n:.3f}",
         )
 
 

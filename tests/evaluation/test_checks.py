@@ -143,5 +143,32 @@ def test_a_network_that_hardly_predicts_another_class_is_found():
 
 
 def test_only_a_result_without_meaning_is_degenerate():
-    meaningless = {"not_better_than_majority", "one_class_predicted", "predictions_at_chance", "classes_permuted"}
-    assert meaningless == DEGENERATE_CODES
+    assert {"one_class_predicted", "predictions_at_chance", "classes_permuted"} == DEGENERATE_CODES
+
+
+@pytest.mark.parametrize("matrix", [[[97, 0], [0, 3]], [[497, 0], [0, 3]], [[3, 0], [0, 3]], [[29, 1], [7, 3]]])
+def test_a_useful_network_on_few_rare_images_is_not_called_degenerate(matrix):
+    (finding,) = check_matrix(["a", "b"], matrix)
+    assert finding.code == "not_better_than_majority"
+    assert "cannot be told from that of always predicting" in finding.message
+    assert finding.code not in DEGENERATE_CODES
+
+
+def test_an_accuracy_above_the_majority_is_told_by_the_images_that_were_gained_and_lost():
+    assert codes([[947, 3], [35, 15]]) == []
+    (finding,) = check_matrix(["a", "b"], [[947, 10], [35, 15]])
+    assert "it gains 15 images and loses 10, exact p = 0.21" in finding.message
+
+
+def test_an_accuracy_that_is_at_most_the_majority_is_not_better():
+    for matrix in ([[30, 0], [10, 0]], [[20, 10], [0, 10]]):
+        assert "is not better than always predicting" in check_matrix(["a", "b"], matrix)[-1].message
+
+
+def test_predictions_that_depend_on_the_labels_and_do_not_meet_them_are_at_chance():
+    assert codes([[3, 0, 0], [0, 0, 3], [3, 0, 0]])[1:] == ["predictions_at_chance", "not_better_than_majority"]
+    assert "predictions_at_chance" not in codes([[600, 300], [10, 90]])  # though the majority has more right
+
+
+def test_what_is_not_aligned_in_few_images_is_at_chance():
+    assert codes([[2, 1], [2, 1]])[0] == "predictions_at_chance"

@@ -106,6 +106,20 @@ def test_a_report_alone_is_held_against_the_most_frequent_class():
     assert codes(report) == ["reported_not_better_than_majority"]
 
 
+def test_a_report_alone_tells_a_network_that_predicts_one_class():
+    (one, majority) = audit_text(results([[0, 33, 0], [0, 90, 0], [0, 27, 0]]).split("[[")[0]).remarks
+    assert (one.finding.code, one.is_grave) == ("reported_one_class_predicted", True)
+    assert "all 150 images were predicted as 1" in one.finding.message
+    assert "is not better than always predicting" in majority.finding.message
+
+
+def test_a_report_alone_of_a_useful_network_is_held_against_gains_and_losses():
+    assert codes(results([[947, 3], [35, 15]]).split("[[")[0]) == []
+    (remark,) = audit_text(results([[497, 0], [0, 3]]).split("[[")[0]).remarks
+    assert "cannot be told from that of always predicting" in remark.finding.message
+    assert not remark.is_grave
+
+
 def test_averages_alone_are_a_report_without_classes():
     text = "precision recall f1-score support\naccuracy 0.40 100\nmacro avg 0.40 0.40 0.40 100\n"
     (report,) = audit_text(text).pieces
