@@ -5,17 +5,27 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.comparison.significance import LEVEL, holm
 from imgcls.settings import plain_text
 
-__all__ = ["Effect", "Interaction", "Level", "find_effects", "find_interactions", "levels_of", "percent"]
+__all__ = [
+    "Effect",
+    "Interaction",
+    "Level",
+    "Thinned",
+    "find_effects",
+    "find_interactions",
+    "find_thinned",
+    "levels_of",
+    "percent",
+]
 
-LEVEL = 0.05
 _MOST_LEVELS = 6  # a parameter with more values is shown in bins
 _BINS = 4
 _ROUNDING = 1e-12  # of all squares
@@ -45,7 +55,8 @@ class Effect:
 
     Attributes:
         share: of the objective's variance over all trials that goes with it, 0..1.
-        p: of the F-test that it does nothing; None where nothing is left to estimate chance by.
+        p: of the F-test that it does nothing, corrected for there being several parameters (Holm, 1979); None where
+            nothing is left to estimate chance by.
         best: which of the levels is best.
         worst: which is worst.
         difference: between these two, above 0.
@@ -83,6 +94,16 @@ class Interaction:
     p: float
 
 
+@dataclass(frozen=True)
+class Thinned:
+    """A value of a parameter, or a range of values, so many of whose trials were given up or failed."""
+
+    parameter: str
+    label: str
+    given_up: int
+    trials: int
+
+
 def percent(share: float) -> str:
     """Return a share as ``95 %``, or ``0.3 %`` where it is small."""
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
@@ -113,7 +134,29 @@ def find_effects(points: Sequence[Mapping[str, Any]], values: Sequence[float], *
     if model is None:
         return []
     found = [_effect(model, place, maximize=maximize) for place in range(len(model.factors))]
+    corrected = iter(holm([effect.p for effect in found if effect.p is not None]))
+    found = [effect if effect.p is None else replace(effect, p=next(corrected)) for effect in found]
     return sorted(found, key=lambda effect: -effect.share)
+
+
+def find_thinned(points: Sequence[Mapping[str, Any]], has_result: Sequence[bool]) -> list[Thinned]:
+    """Return the values half or more of whose trials have no result, and more often so than others; the worst first.
+
+    What is known of such a value is of the trials that were good enough, or nothing.
+
+    Args:
+        points: parameter → value, of each trial that was begun.
+        has_result: whether each was completed.
+    """
+    without = ~np.asarray(has_result, np.bool_)
+    factors = [_factor(name, points) for name in (points[0] if points else ())]
+    found = []
+    for factor in factors:
+        for level, label in enumerate(factor.labels):
+            gone = without[factor.members == level]
+            if gone.mean() >= 0.5 and gone.mean() > without.mean():
+                found.append(Thinned(factor.name, label, int(gone.sum()), len(gone)))
+    return sorted(found, key=lambda each: -each.given_up / each.trials)
 
 
 def _factor(name: str, points: Sequence[Mapping[str, Any]]) -> _Factor:

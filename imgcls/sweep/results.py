@@ -22,7 +22,7 @@ from imgcls.runs.layout import trial_name
 from imgcls.settings import plain_text
 from imgcls.spec.sweep import FACTS, OBJECTIVES, PLACE, WATCHED, SweepSpec
 from imgcls.spec.sweeping import LoadedSweep
-from imgcls.sweep.effects import Effect, Interaction, find_effects, find_interactions, percent
+from imgcls.sweep.effects import Effect, Interaction, Thinned, find_effects, find_interactions, find_thinned, percent
 from imgcls.wording import counted, some
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = ["draw_results", "facts_of", "final_settings", "objectives_of", "write
 
 _SHOWN = 10  # best trials
 _JOINT = 3  # pairs of parameters that are named
+_ENDED = ("completed", "pruned", "failed")  # states of a trial that was tried
 
 
 def objectives_of(run: Run, sweep: SweepSpec) -> list[float]:
@@ -90,7 +91,7 @@ def write_results(
     facts = [name for name in (*deviation, *FACTS) if name not in sweep.objective]
     columns = (*PLACE, *sweep.parameters, *sweep.objective, *facts)
     write_csv(folder.path(layout.SWEEP_CSV), columns, [_row(trial, sweep, facts) for trial in trials])
-    done = [trial for trial in trials if trial.state == "completed"]
+    done, tried = _completed(trials), [trial for trial in trials if trial.state in _ENDED]
     ranked = _ranked(done, best, sweep)
     found, joint = _effects(done, sweep), _interactions(done, sweep) if is_last else {}
     n, final = done[0].facts.get("n", n) if done else n, _final(folder)
@@ -109,9 +110,15 @@ def write_results(
         "effects": {name: [asdict(effect) for effect in each] for name, each in found.items()},
         "interactions": {name: [asdict(pair) for pair in each] for name, each in joint.items()},
         "final": final,
-        "verdict": [*_verdict(folder, sweep, ranked, found, joint, n), *_final_text(final, ranked)] if is_last else [],
+        "verdict": [*_verdict(folder, sweep, ranked, tried, found, joint, n), *_final_text(final, ranked)]
+        if is_last
+        else [],
     }
     write_json(folder.path(layout.SWEEP_JSON), record)
+
+
+def _completed(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.state == "completed"]
 
 
 def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> None:
@@ -119,7 +126,7 @@ def draw_results(folder: Run, loaded: LoadedSweep, trials: Sequence[Trial]) -> N
     from imgcls.sweep.pictures import draw_effects, draw_parallel_coordinates, draw_scatter_matrix
 
     sweep, name = loaded.sweep, loaded.sweep.objective[0]
-    done = [trial for trial in trials if trial.state == "completed"]
+    done = _completed(trials)
     if len(done) < 2:
         return
     if effects := _effects(done, sweep)[name]:
@@ -234,6 +241,7 @@ def _verdict(
     folder: Run,
     sweep: SweepSpec,
     ranked: Sequence[Trial],
+    tried: Sequence[Trial],
     found: Mapping[str, Sequence[Effect]],
     joint: Mapping[str, Sequence[Interaction]],
     n: int,
@@ -241,31 +249,54 @@ def _verdict(
     """Say in sentences what was found, and what not."""
     if not ranked:
         return []
-    said = [_effects_text(name, effects) for name, effects in found.items()]
+    thinned = find_thinned([trial.point for trial in tried], [trial.state == "completed" for trial in tried])
+    said = [_effects_text(name, effects, thinned) for name, effects in found.items()]
     said += [_joint_text(name, pairs) for name, pairs in joint.items() if pairs]
+    said += _without_result_text(tried, thinned)
     if len(sweep.objective) > 1:
         front = f"{counted(len(ranked), 'trial')} of the sweep have no other that is better in every objective"
         return [front, *said]
-    return [*said, *_best_text(folder, sweep, ranked, n)]
+    return [*said, *_best_text(folder, sweep, ranked, len(tried), n)]
 
 
-def _effects_text(objective: str, effects: Sequence[Effect]) -> str:
+def _effects_text(objective: str, effects: Sequence[Effect], thinned: Sequence[Thinned]) -> str:
     if effects and all(effect.p is None for effect in effects):
         return (
             f"{objective}: {effects[0].parameter}: {_difference(objective, effects[0])}, from too few trials to tell "
             "how much of it is chance: repeats would"
         )
     told = [effect for effect in effects if effect.is_told_apart]
-    if not told:
+    unknown = {each.parameter for each in thinned}  # what its worst values do is not among these figures
+    silent = [effect.parameter for effect in effects if not effect.is_told_apart and effect.parameter not in unknown]
+    if not told and not unknown:
         return f"{objective}: no parameter has an effect that these trials could tell from chance"
+    said = [_told_text(objective, told)] if told else []
+    said += [f"no effect shown of {', '.join(silent)}"] if silent else []
+    return f"{objective}: {'; '.join(said) or 'the trials with a result show no effect'}"
+
+
+def _told_text(objective: str, told: Sequence[Effect]) -> str:
     first, *others = told
-    text = (
-        f"{objective}: {first.parameter} matters most ({percent(first.share)} of the variance): "
-        f"{_difference(objective, first)}"
+    text = f"{first.parameter} matters most ({percent(first.share)} of the variance): {_difference(objective, first)}"
+    return text + "".join(
+        f"; {each.parameter}: {_difference(objective, each)} ({percent(each.share)})" for each in others
     )
-    text += "".join(f"; {each.parameter}: {_difference(objective, each)} ({percent(each.share)})" for each in others)
-    silent = [effect.parameter for effect in effects if not effect.is_told_apart]
-    return text + (f"; no effect shown of {', '.join(silent)}" if silent else "")
+
+
+def _without_result_text(tried: Sequence[Trial], thinned: Sequence[Thinned]) -> list[str]:
+    """Say which values' effects are not known, as their trials were given up or failed."""
+    if not thinned:
+        return []
+    states = Counter(trial.state for trial in tried if trial.state != "completed")
+    counts = " and ".join(f"{count:,} {state}" for state, count in states.items())
+    values = some([f"{_count_text(each)} with {each.parameter} {each.label}" for each in thinned], _SHOWN)
+    return [f"left out of these effects: {counts} of {len(tried):,} trials, among them {values}"]
+
+
+def _count_text(value: Thinned) -> str:
+    if value.given_up < value.trials:
+        return f"{value.given_up:,} of {value.trials:,}"
+    return f"all {value.trials:,}" if value.trials > 1 else "the only one"
 
 
 def _joint_text(objective: str, pairs: Sequence[Interaction]) -> str:
@@ -288,42 +319,38 @@ def _difference(objective: str, effect: Effect) -> str:
     return f"{text} (95 % {shown(effect.low)} to {shown(effect.high)})"
 
 
-def _best_text(folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], n: int) -> list[str]:
+def _best_text(folder: Run, sweep: SweepSpec, ranked: Sequence[Trial], tried: int, n: int) -> list[str]:
     """Say how sure it is that the best trial is the best."""
     if sweep.objective[0] != "val_accuracy" or sweep.repeats > 1 or len(ranked) < 2:
         return []
     best = ranked[0]
-    near = [trial for trial in ranked[1:] if not _is_worse(trial, best, n)]
-    lead = 100 * expected_lead(best.values[0], n, len(ranked))
-    ties = _told_apart(folder, sweep, best, near)
+    lead = 100 * expected_lead(best.values[0], n, tried)
+    ties = _told_apart(folder, sweep, best, ranked[1:])
     text = f"trial {best.number + 1} is the best of {len(ranked)} with {best.values[0]:.4f}"
     if ties:
         which = "trial" if len(ties) == 1 else "trials"
         numbers = some([str(trial.number + 1) for trial in ties], _SHOWN)
         text += f"; not told apart from it by these {n:,} images: {which} {numbers}"
     optimism = (
-        f"being the best of {len(ranked)} makes an accuracy on these {n:,} images look up to {lead:.1f} points better "
+        f"being the best of {tried} makes an accuracy on these {n:,} images look up to {lead:.1f} points better "
         "than it is: measure the chosen one once on the test part"
     )
     return [text, optimism]
 
 
-def _is_worse(trial: Trial, best: Trial, n: int) -> bool:
-    """Tell whether a trial is so far behind that no test is needed."""
-    (low, _), (_, high) = (accuracy_interval(round(each.values[0] * n), n) for each in (best, trial))
-    return high < low
-
-
-def _told_apart(folder: Run, sweep: SweepSpec, best: Trial, near: Sequence[Trial]) -> list[Trial]:
-    """Return which trials McNemar's test does not tell from the best one, corrected for there being several.
+def _told_apart(folder: Run, sweep: SweepSpec, best: Trial, others: Sequence[Trial]) -> list[Trial]:
+    """Return which of the others McNemar's test does not tell from the best one, corrected for there being several.
 
     One that was measured on other images, or is not in this folder, is left out: it cannot be held against it.
     """
-    known = {trial.number: _answers(folder, trial, sweep) for trial in (best, *near)}
-    paths, right = known[best.number]
-    tested = [trial for trial in near if len(right) and known[trial.number][0] == paths]
-    p_values = holm([of_images(known[trial.number][1], right).p_seeds for trial in tested])
-    return [trial for trial, p in zip(tested, p_values, strict=True) if p >= LEVEL]
+    paths, right = _answers(folder, best, sweep)
+    tested, p_values = [], []
+    for trial in others if len(right) else ():
+        same, answers = _answers(folder, trial, sweep)
+        if same == paths:
+            tested.append(trial)
+            p_values.append(of_images(answers, right).p_seeds)
+    return [trial for trial, p in zip(tested, holm(p_values), strict=True) if p >= LEVEL]
 
 
 def _answers(folder: Run, trial: Trial, sweep: SweepSpec) -> tuple[list[str], Any]:

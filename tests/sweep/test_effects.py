@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imgcls.sweep.effects import find_effects, find_interactions
+from imgcls.sweep.effects import find_effects, find_interactions, find_thinned
 
 
 def grid(**values):
@@ -59,6 +59,24 @@ def test_noise_is_called_an_effect_about_as_often_as_it_should():
         for effect in find_effects(points, rng.normal(0, 1, len(points)), maximize=True)
     )
     assert told / 600 < 0.08
+
+
+def test_of_many_parameters_that_do_nothing_hardly_ever_one_is_called_an_effect():
+    rng = np.random.default_rng(6)
+    told = 0
+    for _ in range(200):
+        points = [{f"p{number}": int(rng.integers(2)) for number in range(10)} for _ in range(40)]
+        told += any(effect.is_told_apart for effect in find_effects(points, rng.normal(0, 1, 40), maximize=True))
+    assert told / 200 < 0.1
+
+
+def test_values_whose_trials_were_given_up_more_than_others_are_named_the_worst_first():
+    points = grid(optimizer=["adam", "sgd"], lr=[1, 2, 3], seed=[1, 2])
+    has_result = [point["optimizer"] == "adam" and point["lr"] < 3 for point in points]
+    found = [(each.parameter, each.label, each.given_up, each.trials) for each in find_thinned(points, has_result)]
+    assert found == [("optimizer", "sgd", 6, 6), ("lr", "3", 4, 4)]
+    assert find_thinned(points, [True] * len(points)) == []
+    assert find_thinned([], []) == []
 
 
 def test_where_less_is_better_the_best_level_is_the_lowest():

@@ -1,5 +1,6 @@
 """Sweeps as they are run: real trials in real processes."""
 
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from run_folders import make_run
 
 import imgcls
 from imgcls import DataError, RunError, SpecError, compare
@@ -17,7 +19,10 @@ from imgcls.catalog import find_run, full_name
 from imgcls.files import read_csv
 from imgcls.observer import Observer
 from imgcls.runs import Run, layout
+from imgcls.spec.sweeping import load_sweep
 from imgcls.sweep import resume_sweep, sweep
+from imgcls.sweep.results import write_results
+from imgcls.sweep.study import Trial
 
 BASE = {
     "data": "digits",
@@ -114,6 +119,41 @@ def test_the_test_part_is_needed_by_none_and_validation_by_all(tmp_path):
     with pytest.raises((DataError, SpecError), match="validation"):
         sweep(given, runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def verdict(folder, trials, parameters):
+    """Return what is said of trials that have been run."""
+    loaded = load_sweep({"base": BASE, "parameters": parameters})
+    best = max((trial for trial in trials if trial.values), key=lambda trial: trial.values)
+    write_results(Run(folder), loaded, trials, [best], 300, is_last=True)
+    return Run(folder).sweep["verdict"]
+
+
+def test_a_value_whose_trials_were_all_given_up_is_named_and_not_called_without_effect(tmp_path):
+    parameters = {"optimizer": ["adam", "rmsprop", "sgd"], "lr": [0.01, 0.02, 0.03], "batch": [32, 64]}
+    points = [dict(zip(parameters, each, strict=True)) for each in itertools.product(*parameters.values())]
+    trials = [
+        Trial(number, point, "pruned")
+        if point["optimizer"] == "sgd"
+        else Trial(number, point, "completed", (0.6 + 5 * point["lr"] + 0.0001 * (number * 7 % 5),))
+        for number, point in enumerate(points)
+    ]
+    effects, left_out, best, optimism = verdict(tmp_path, trials, parameters)
+    assert "lr matters most" in effects
+    assert effects.endswith("no effect shown of batch")
+    assert left_out == "left out of these effects: 6 pruned of 18 trials, among them all 6 with optimizer sgd"
+    assert "is the best of 12" in best
+    assert optimism.startswith("being the best of 18 makes")
+
+
+def test_a_trial_that_is_far_behind_is_tested_like_any_other(tmp_path):
+    trials = []
+    for number, right in enumerate((9000, 8875)):  # the intervals of these accuracies do not overlap
+        made = make_run(tmp_path / "runs", right=right, wrong=10_000 - right, split="validation")
+        made.folder.rename(tmp_path / f"trial-{number + 1}")
+        trials.append(Trial(number, {"lr": 0.01 * (number + 1)}, "completed", (right / 10_000,), facts={"n": 10_000}))
+    said = verdict(tmp_path, trials, {"lr": [0.01, 0.02]})
+    assert any("not told apart from it by these 10,000 images: trial 2" in text for text in said)
 
 
 @pytest.mark.long
