@@ -149,6 +149,12 @@ def test_a_sweep_has_its_verdict_pictures_and_every_trial(tmp_path):
     assert report_tables([run])[0] == run.sweep["verdict"]
 
 
+def test_a_matrix_that_is_too_large_for_a_table_has_no_cells():
+    counts, classes = np.eye(41, dtype=int).tolist(), [str(number) for number in range(41)]
+    assert confusion_matrix(counts, classes, ()).cells == ()
+    assert len(confusion_matrix([row[:40] for row in counts[:40]], classes[:40], ()).cells) == 40
+
+
 def test_orders_of_the_matrix_put_together_what_is_confused():
     counts = [[8, 0, 2, 0], [0, 9, 0, 1], [3, 0, 7, 0], [0, 4, 0, 6]]
     matrix = confusion_matrix(counts, "abcd", ())

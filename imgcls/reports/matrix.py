@@ -38,7 +38,8 @@ class Matrix:
     """Rows true, columns predicted.
 
     Attributes:
-        orders: name → the classes' places in that order.
+        cells: none where it is too large for a table.
+        orders: name → the classes' places in that order; none likewise.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +69,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], li
         counts: (classes, classes).
         linked: the names of places that show a cell's images.
     """
+    if len(classes) > MOST_WRITTEN:
+        return Matrix(tuple(classes), (), {})  # of 5,000 classes the cells alone would take 8 GB
     known = set(linked)
     rows = []
     for true, row in enumerate(counts):
@@ -123,5 +126,4 @@ def _side_by_side(counts: NDArray[np.int64]) -> list[int]:
     distance = 1 - (shares + shares.T) / 2
     np.fill_diagonal(distance, 0)
     condensed = squareform(distance, checks=False)
-    tree = linkage(condensed, "average")
-    return leaves_list(optimal_leaf_ordering(tree, condensed) if len(counts) <= MOST_WRITTEN else tree).tolist()
+    return leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed)).tolist()
