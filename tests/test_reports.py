@@ -11,7 +11,7 @@ from test_pages import Page
 import imgcls
 from imgcls import SpecError
 from imgcls.evaluation.metrics import certainty, confidence_bins, expected_calibration_error
-from imgcls.files import write_csv
+from imgcls.files import write_csv, write_json
 from imgcls.pages.tables import Table, to_latex, to_markdown
 from imgcls.reports import report_page, report_tables
 from imgcls.reports.matrix import confusion_matrix
@@ -115,6 +115,38 @@ def test_a_comparison_begins_with_the_verdict_and_shows_what_changed(trained):
     recalls = next(table for table in tables if table.title == "Recall of each class")
     points = [abs(float(row[-1])) for row in recalls.rows]
     assert points == sorted(points, reverse=True)
+
+
+def recalls(runs):
+    tables = report_tables(runs)[1]
+    return next(table for table in tables if table.title == "Recall of each class")
+
+
+def test_the_recall_of_repeats_is_the_mean_over_those_that_are_completed(tmp_path):
+    group, run = make_repeats(tmp_path, broken=("failed",)), make_run(tmp_path, right=30, wrong=0)
+    table = recalls([group, run])
+    assert table.header[-1] == "points"
+    for name, mean, single, points in table.rows:
+        expected = np.mean([each.metrics["per_class"][name]["recall"] for each in group.members[:-1]])
+        assert (mean, single, points) == (f"{expected:.3f}", "1.000", f"{100 * (1 - expected):+.1f}")
+
+
+def test_where_a_recall_is_not_known_no_points_are_made_up(tmp_path):
+    run, other = make_run(tmp_path, right=30, wrong=0), make_run(tmp_path)
+    metrics = other.metrics
+    metrics["per_class"]["dog"]["recall"] = None
+    write_json(other.path(layout.METRICS), metrics)
+    rows = {name: row for name, *row in recalls([run, Run(other.folder)]).rows}
+    assert rows["dog"] == ["1.000", "-", "-"]
+    assert rows["cat"][-1].startswith("-")
+    assert {row[-1] for row in recalls([run, make_unfinished(tmp_path)]).rows} == {"-"}
+
+
+def test_recalls_of_other_images_have_no_points(tmp_path):
+    table = recalls([make_run(tmp_path), make_run(tmp_path, images="other")])
+    assert table.header[0] == "class"
+    assert "points" not in table.header
+    assert {len(row) for row in table.rows} == {3}
 
 
 def test_many_runs_side_by_side_have_a_page(tmp_path):

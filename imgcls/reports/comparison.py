@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from imgcls.comparison import Comparison, Row, compare, short_names, shown
@@ -35,7 +36,7 @@ def comparison_tables(runs: Sequence[Run], comparison: Comparison | None = None)
         _table("Figures", names, (states, *comparison.metrics)),
         _table("Settings that differ", names, comparison.settings),
         _table("Times", names, comparison.timings),
-        _recalls(runs, names),
+        _recalls(runs, names, comparable=all(row.comparable for row in comparison.metrics if row.key == "accuracy")),
     ]
     return [table for table in tables if table.rows]
 
@@ -64,22 +65,40 @@ def _table(title: str, names: Sequence[str], rows: Sequence[Row]) -> Table:
     return Table(title, ("figure", *names), tuple((row.key, *shown(row)) for row in rows), best=best)
 
 
-def _recalls(runs: Sequence[Run], names: Sequence[str]) -> Table:
+def _recalls(runs: Sequence[Run], names: Sequence[str], *, comparable: bool) -> Table:
     """Return the recall of each class; of two runs also what is between them, where that is most first."""
-    scores = [_class_scores(run) for run in runs]
-    classes = list(dict.fromkeys(name for each in scores for name in each))
-    values = {name: [each.get(name, {}).get("recall") for each in scores] for name in classes}
+    found = [_recall(run) for run in runs]
+    classes = dict.fromkeys(name for each in found for name in each)
+    values = {name: [each.get(name) for each in found] for name in classes}
     rows = [(name, *("-" if value is None else f"{value:.3f}" for value in each)) for name, each in values.items()]
     header: tuple[str, ...] = ("class", *names)
-    if len(runs) == 2:
-        gaps = {name: (one or 0.0) - (other or 0.0) for name, (other, one) in values.items()}
-        rows = [(*row, f"{100 * gaps[row[0]]:+.1f}") for row in sorted(rows, key=lambda row: -abs(gaps[row[0]]))]
+    if len(runs) == 2 and comparable:
+        first, second = found
+        gaps = {name: _gap(first.get(name), second.get(name)) for name in classes}
+        rows.sort(key=lambda row: -abs(gaps[row[0]] or 0.0))
+        rows = [(*row, "-" if (gap := gaps[row[0]]) is None else f"{100 * gap:+.1f}") for row in rows]
         header = (*header, "points")
     return Table("Recall of each class", header, tuple(rows))
 
 
-def _class_scores(run: Run) -> dict[str, dict[str, Any]]:
-    return known(lambda: run.metrics["per_class"], {})
+def _gap(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else second - first
+
+
+def _recall(run: Run) -> dict[str, float | None]:
+    """Return class → recall, None where it has no images; of repeats the mean over those that are completed."""
+    found: dict[str, list[float]] = {}
+    for scores in known(lambda: [each.metrics["per_class"] for each in _completed(run)], []):
+        for name, score in scores.items():
+            found.setdefault(name, []).extend([] if score["recall"] is None else [score["recall"]])
+    return {name: fmean(values) if values else None for name, values in found.items()}
+
+
+def _completed(run: Run) -> list[Run]:
+    if not run.is_repeated:
+        return [run]
+    pairs = zip(run.members, run.repeats["runs"], strict=True)
+    return [member for member, row in pairs if row["state"] == "completed"]
 
 
 def _curves(runs: Sequence[Run], comparison: Comparison) -> str | None:
