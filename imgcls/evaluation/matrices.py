@@ -66,25 +66,27 @@ def _figures_of(matrix: Matrix) -> dict[str, list[float]]:
     """Return what follows from a confusion matrix.
 
     Of an average over the classes there are several: over all of them, over those that are anywhere in the matrix, and
-    over those that have images.
+    over those that have images; each with 1 and with 0 for what is 0 / 0.
     """
     rows, columns, right = [sum(row) for row in matrix], _columns(matrix), [row[i] for i, row in enumerate(matrix)]
     total, every = sum(rows), range(len(matrix))
-    recall = [right[i] / rows[i] if rows[i] else 0.0 for i in every]
-    precision = [right[i] / columns[i] if columns[i] else 0.0 for i in every]
-    f1 = [2 * right[i] / (rows[i] + columns[i]) if right[i] else 0.0 for i in every]
-    groups = [list(every), [i for i in every if rows[i] or columns[i]], [i for i in every if rows[i]]]
+    both, twice = [sum(pair) for pair in zip(rows, columns, strict=True)], [2 * each for each in right]
+    groups = [list(every), [i for i in every if both[i]], [i for i in every if rows[i]]]
 
-    def averages(values: Sequence[float]) -> list[float]:
-        return [sum(values[i] for i in group) / len(group) for group in groups]
+    def averages(parts: Sequence[int], wholes: Sequence[int]) -> list[float]:
+        return [
+            sum(parts[i] / wholes[i] if wholes[i] else nothing for i in group) / len(group)
+            for nothing in (1.0, 0.0)
+            for group in groups
+        ]
 
     return {
         "accuracy": [sum(right) / total],
-        "balanced_accuracy": averages(recall),
-        "macro_recall": averages(recall),
-        "macro_precision": averages(precision),
-        "macro_f1": averages(f1),
-        "weighted_f1": [sum(f1[i] * rows[i] for i in every) / total],
+        "balanced_accuracy": averages(right, rows),
+        "macro_recall": averages(right, rows),
+        "macro_precision": averages(right, columns),
+        "macro_f1": averages(twice, both),
+        "weighted_f1": [sum(twice[i] / both[i] * rows[i] for i in groups[-1]) / total],
         **_agreements(rows, columns, sum(right)),
     }
 

@@ -74,6 +74,14 @@ def test_nothing_is_said_of_results_that_fit_together(seed):
     assert audit.remarks == ()
 
 
+@pytest.mark.parametrize("nothing", [0, 1])
+def test_whatever_is_written_for_nothing_of_nothing_a_true_report_can_be(nothing):
+    for matrix in ([[106, 24, 139], [10, 107, 11], [0, 0, 0]], [[30, 0, 4], [9, 0, 11], [5, 0, 40]], [[5, 3], [0, 0]]):
+        true, predicted = answers(matrix)
+        report = classification_report(true, predicted, labels=range(len(matrix)), zero_division=nothing, digits=3)
+        assert "reported_impossible" not in codes(f"{report}\n{np.asarray(matrix)}")
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_report_of_another_matrix_cannot_be(seed):
     draw = random.Random(seed)
