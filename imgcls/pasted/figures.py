@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imgcls.evaluation.rounding import Printed
@@ -68,25 +68,25 @@ def read_repeats(lines: Sequence[str], runs: int | None) -> tuple[list[Repeats],
     """
     repeats, taken = [], set[int]()
     for index, line in enumerate(lines):
-        header = [_column(cell) for cell in _wide_cells(line)]
+        names = _wide_cells(line)
+        header = [_column(cell) for cell in names]
         if "mean" not in header or "sd" not in header:
             continue
-        figure = _tabulated(lines, index)
-        if not figure:
-            continue
+        columns = _columns_of_figures(names, header, _tabulated(lines, index))
         last = index
-        for below in range(index + 1, len(lines)):
+        for below in range(index + 1, len(lines) if columns else 0):
             row = _wide_cells(lines[below])
             if not row:
                 continue
-            if len(row) != len(header) or (spread := _spread(header, row, figure)) is None:
+            if len(row) != len(header) or (spreads := _spreads(columns, row)) is None:
                 break
             label = next((cell for cell, column in zip(row, header, strict=True) if not column), "")
             near = lines[max(0, index - _CAPTION_LINES) : below + 1 + _CAPTION_LINES]
-            repeats.append(
-                Repeats(first_line=below + 1, last_line=below + 1, label=label, figure=figure, spread=spread[0],
-                        epochs=spread[1], runs=runs or _runs(near))
-            )  # fmt: skip
+            repeats += [
+                Repeats(first_line=below + 1, last_line=below + 1, label=label, figure=figure, spread=spread,
+                        epochs=epochs, runs=runs or _runs(near))
+                for figure, (spread, epochs) in spreads.items()
+            ]  # fmt: skip
             last = below
         if last > index:
             taken |= set(range(index, last + 1))
@@ -95,14 +95,38 @@ def read_repeats(lines: Sequence[str], runs: int | None) -> tuple[list[Repeats],
 
 def _tabulated(lines: Sequence[str], index: int) -> str:
     """Return of what the means of a table are, as its header or the lines above say; an empty string of others."""
-    for text in (lines[index], " ".join(lines[max(0, index - _CAPTION_LINES) : index])):
-        found = next((figure for word, figure in _TABULATED.items() if re.search(rf"\b{word}\b", text.lower())), "")
-        if found:
-            return found
-    return ""
+    return _named(lines[index]) or _named(" ".join(lines[max(0, index - _CAPTION_LINES) : index]))
+
+
+def _named(text: str) -> str:
+    return next((figure for word, figure in _TABULATED.items() if re.search(rf"\b{word}\b", text.lower())), "")
 
 
 _TABULATED = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "macro_f1"}
+
+
+def _columns_of_figures(names: Sequence[str], header: Sequence[str], figure: str) -> dict[str, list[str]]:
+    """Return figure → its columns, all others being left empty; none where it is not clear of what they are.
+
+    Args:
+        names: as they stand in the header.
+        header: what each column holds.
+        figure: of the table as a whole, which is all of its columns' where none of them stands twice.
+    """
+    held = [column for column in header if column]
+    if not figure or len(set(held)) == len(held):
+        return {figure: list(header)} if figure else {}
+    columns: dict[str, list[str]] = {}
+    current = ""
+    for place, (name, column) in enumerate(zip(names, header, strict=True)):
+        current = _named(name) or current
+        if not column:
+            continue
+        own = columns.setdefault(current, [""] * len(header))
+        if not current or column in own:
+            return {}
+        own[place] = column
+    return {name: own for name, own in columns.items() if {"mean", "sd"} <= set(own)}
 
 
 def _wide_cells(line: str) -> list[str]:
@@ -112,15 +136,23 @@ def _wide_cells(line: str) -> list[str]:
 
 def _column(text: str) -> str:
     words = re.findall(r"[a-z]+", text.lower())
+    is_sd = {"std", "sd", "stdev", "dev", "deviation"} & set(words)
+    column = "sd" if is_sd else next((column for word, column in _LEVELS.items() if word in words), "")
     if "epoch" in words or "epochs" in words:
-        return "epochs"
-    if {"std", "sd", "stdev", "dev", "deviation"} & set(words):
-        return "sd"
-    return next((column for word, column in _LEVELS.items() if word in words), "")
+        return "epochs" if column in ("", "mean") else ""
+    return column
 
 
 _LEVELS = {"mean": "mean", "average": "mean", "avg": "mean", "min": "min", "minimum": "min", "max": "max",
            "maximum": "max"}  # fmt: skip
+
+
+def _spreads(
+    columns: Mapping[str, Sequence[str]], row: Sequence[str]
+) -> dict[str, tuple[FigureSpec, Printed | None]] | None:
+    """Return what a row has of each figure; None where a cell is no number."""
+    found = {figure: _spread(header, row, figure) for figure, header in columns.items()}
+    return {figure: spread for figure, spread in found.items() if spread} if all(found.values()) else None
 
 
 def _spread(header: Sequence[str], row: Sequence[str], figure: str) -> tuple[FigureSpec, Printed | None] | None:

@@ -435,6 +435,27 @@ def test_a_mean_that_cannot_have_its_maximum_is_impossible():
     assert "model 3 aug 1: accuracy: a maximum of .686 cannot be" in remark.finding.message
 
 
+def test_a_table_with_the_means_of_two_figures_has_both():
+    header = "network | mean accuracy | sd | min | max | mean loss | sd loss | mean epochs | sd epochs\n"
+    audit = audit_text(f"Five runs each\n{header}cnn | 0.799 | 0.003 | 0.795 | 0.804 | 0.611 | 0.012 | 24.2 | 3.13\n")
+    accuracy, loss = (piece for piece in audit.pieces if isinstance(piece, Repeats))
+    assert (accuracy.figure, accuracy.spread.mean, accuracy.spread.max, accuracy.label) == (
+        "accuracy",
+        0.799,
+        0.804,
+        "cnn",
+    )
+    assert (loss.figure, loss.spread.mean, loss.spread.sd, loss.spread.max) == ("loss", 0.611, 0.012, None)
+    assert audit.remarks == ()
+    impossible = "Five runs each\nmodel | mean acc | sd | max | mean loss | sd\na | 0.653 | 0.010 | 0.686 | 0.7 | 0.1\n"
+    assert codes(impossible) == ["reported_impossible"]
+
+
+@pytest.mark.parametrize("names", ["mean acc | sd | mean time | sd time", "mean | sd | mean | sd of the accuracy"])
+def test_a_table_whose_means_are_of_something_unknown_is_left(names):
+    assert audit_text(f"Five runs each\nmodel | {names}\ncnn | 0.8 | 0.003 | 61.1 | 1.2\n").pieces == ()
+
+
 def test_of_how_many_runs_means_are_can_be_given():
     text = TABLE.replace("The models were run 5 times.", "")
     assert codes(text) == []
