@@ -38,6 +38,7 @@ ADVICE = {
     # the run
     "worse_last_stage": "leave the last stage out, or give it a lower lr or early_stopping",
     "no_checkpoint": "make room, or see why it cannot be written: a run that is killed now begins anew",
+    "tracking_lost": "the run folder has everything; see that the server answers, and that its disk has room",
     "resumed_elsewhere": "for figures that are the same to the bit, go on where it began, or train anew",
     # the spec
     "missing_file": "put it there before the training; paths in a spec are relative to the spec's folder",

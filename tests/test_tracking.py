@@ -1,6 +1,7 @@
 """What TensorBoard and MLflow are told, read back through their own libraries."""
 
 import io
+import time
 
 import pytest
 from PIL import Image
@@ -9,8 +10,9 @@ import imgcls
 from imgcls import RunError
 from imgcls.observer import Observer
 from imgcls.runs import layout
+from imgcls.spec import load_spec
 from imgcls.sweep import sweep
-from imgcls.tracking import require_tracker
+from imgcls.tracking import TRACKERS, open_tracker, require_tracker
 
 BASE = {"data": "digits", "architecture": [{"conv": 4}, "flatten"], "batch": 64, "epochs": 2, "lr": 0.01}
 
@@ -94,6 +96,20 @@ def test_mlflow_has_settings_figures_and_files(tmp_path, monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
+def test_an_mlflow_server_that_does_not_answer_is_told_before_the_training_and_soon(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    for name in ("MAX_RETRIES", "TIMEOUT"):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "")  # so that what is set is undone afterwards
+        monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with pytest.raises(RunError, match="tracking: mlflow: "):
+        imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path / "runs")
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
 def test_a_run_gone_on_with_is_the_same_run_in_mlflow(tmp_path, monkeypatch):
     pytest.importorskip("mlflow")
     from mlflow.tracking import MlflowClient
@@ -115,6 +131,54 @@ def test_a_run_gone_on_with_is_the_same_run_in_mlflow(tmp_path, monkeypatch):
     (found,) = client.search_runs([experiment.experiment_id])
     assert (found.info.run_id, found.info.status) == (begun.info.run_id, "FINISHED")
     assert {metric.step for metric in client.get_metric_history(found.info.run_id, "val_accuracy")} == {1, 2}
+
+
+class Refuses:
+    """A tracker that fails from some call on, and counts how often it was told anything."""
+
+    def __init__(self, after):
+        self.after, self.calls = after, 0
+
+    def _told(self):
+        self.calls += 1
+        if self.calls > self.after:
+            raise ConnectionError("quota used up\nmore")
+
+    def epoch(self, row):
+        self._told()
+
+    def result(self, result):
+        self._told()
+
+    def close(self, *, completed):
+        self._told()
+
+
+class Hears(Observer):
+    def __init__(self):
+        self.findings = []
+
+    def remarked(self, findings):
+        self.findings += findings
+
+
+@pytest.mark.parametrize("after", [0, 2, 3])  # fails at the first epoch, at the result, at the close
+def test_a_tracker_that_fails_is_told_once_and_ends_no_training(tmp_path, monkeypatch, after):
+    tracker, observer = Refuses(after), Hears()
+    monkeypatch.setitem(TRACKERS, "mlflow", ("json", lambda spec, run: tracker))
+    run = imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path, observer=observer)
+    assert run.status.state == "completed"
+    assert tracker.calls == after + 1
+    (lost,) = [finding for finding in observer.findings if finding.code == "tracking_lost"]
+    assert lost.message.startswith("tracking: mlflow: quota used up; ")
+
+
+def test_a_tracker_that_fails_as_it_is_closed_hides_no_signal(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRACKERS, "mlflow", ("json", lambda spec, run: Refuses(0)))
+    spec, found = load_spec(BASE, {"tracking": "mlflow"}).spec, []
+    with pytest.raises(KeyboardInterrupt), open_tracker(spec, imgcls.Run(tmp_path), found.append):
+        raise KeyboardInterrupt
+    assert [finding.code for finding in found] == ["tracking_lost"]
 
 
 def test_a_tracker_that_is_not_installed_is_told_before_anything_is_done(tmp_path, monkeypatch):

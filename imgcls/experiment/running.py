@@ -65,7 +65,8 @@ def run_once(
     dataset, network = prepared.dataset, built.network
     if run.path(layout.MANIFEST).exists():
         refuse_changed(run, dataset)
-    with recorded(run), open_tracker(spec, run) as tracker, backend.memory_is_told():
+    tracked = open_tracker(spec, run, lambda lost: observer.remarked([lost]))
+    with recorded(run), tracked as tracker, backend.memory_is_told():
         if not run.has_begun:
             write_inputs(run, prepared.loaded, spec, prepared.device, prepared.precision_reason)
         if not run.path(layout.MANIFEST).exists():

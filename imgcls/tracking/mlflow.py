@@ -1,7 +1,8 @@
 """Runs in MLflow: settings, a figure an epoch, the result, and the files that people look at.
 
 ``MLFLOW_TRACKING_URI`` says where the server or folder is, ``MLFLOW_EXPERIMENT_NAME`` the experiment (else ``imgcls``),
-as for any of MLflow's clients.
+as for any of MLflow's clients. A server that does not answer is waited for half a minute, not MLflow's four: the
+training waits too.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _FILES = (
     layout.CURVES_PNG,
 )
 _LONGEST = 6000  # characters of a parameter
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # seconds; else minutes
 _ID_LENGTH = 32  # hexadecimal digits
 
 
@@ -49,6 +51,8 @@ class MlflowTracker:
         from mlflow.tracking import MlflowClient
 
         self._run = run
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
         try:
             self._client = MlflowClient()
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "imgcls")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from imgcls.errors import RunError
+from imgcls.findings import Finding
 from imgcls.runs import Run
 from imgcls.settings import flatten
 from imgcls.spec import Spec
 from imgcls.tracking.tracker import Result, Tracker
+from imgcls.wording import first_line
 
 if TYPE_CHECKING:
     from imgcls.training.state import EpochRow
 
 __all__ = ["TRACKERS", "open_tracker", "require_tracker"]
+
+log = logging.getLogger("imgcls")
 
 
 class _Nothing:
@@ -30,6 +35,31 @@ class _Nothing:
 
     def close(self, *, completed: bool) -> None:
         pass
+
+
+class _UntilLost:
+    """Hands on to a tracker until that fails, and tells so once: no training ends for what logs it elsewhere."""
+
+    def __init__(self, name: str, tracker: Tracker, tell: Callable[[Finding], None]) -> None:
+        self._name, self._tracker, self._tell = name, tracker, tell
+
+    def epoch(self, row: EpochRow) -> None:
+        self._hand_on(lambda tracker: tracker.epoch(row))
+
+    def result(self, result: Result) -> None:
+        self._hand_on(lambda tracker: tracker.result(result))
+
+    def close(self, *, completed: bool) -> None:
+        self._hand_on(lambda tracker: tracker.close(completed=completed))
+
+    def _hand_on(self, call: Callable[[Tracker], None]) -> None:
+        try:
+            call(self._tracker)
+        except Exception as error:  # noqa: BLE001 - of clients, servers, networks and disks: nearly anything
+            self._tracker = _Nothing()
+            message = f"tracking: {self._name}: {first_line(error)}; the run goes on, and nothing more is logged there"
+            log.warning("%s", message)
+            self._tell(Finding("tracking_lost", message))
 
 
 def _tensorboard(spec: Spec, run: Run) -> Tracker:
@@ -62,9 +92,19 @@ def require_tracker(name: str) -> None:
 
 
 @contextmanager
-def open_tracker(spec: Spec, run: Run) -> Iterator[Tracker]:
-    """Give the tracker that the spec names, and tell it how the block ends."""
-    tracker = TRACKERS[spec.tracking][1](spec, run) if spec.tracking in TRACKERS else _Nothing()
+def open_tracker(spec: Spec, run: Run, tell: Callable[[Finding], None]) -> Iterator[Tracker]:
+    """Give the tracker that the spec names, and tell it how the block ends.
+
+    Args:
+        tell: called where the tracker fails later on; the block does not hear of it.
+
+    Raises:
+        RunError: the tracker cannot begin.
+    """
+    if spec.tracking not in TRACKERS:
+        yield _Nothing()
+        return
+    tracker = _UntilLost(spec.tracking, TRACKERS[spec.tracking][1](spec, run), tell)
     completed = False
     try:
         yield tracker
