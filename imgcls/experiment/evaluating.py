@@ -80,7 +80,7 @@ def evaluate(
         refuse_changed(run, dataset)
     if split not in dataset.splits:
         raise DataError(f"there is no {split} part; there are {', '.join(dataset.splits)}")
-    network = load_network(run, spec, dataset.images.shape[1:], len(dataset.classes))
+    network, _ = load_network(run, spec, dataset.images.shape[1:], len(dataset.classes))
     observer.evaluating(split, len(dataset.splits[split]))
     predictions = predict_part(spec, network, dataset, split)
     metrics = measure(spec, dataset, predictions, split)

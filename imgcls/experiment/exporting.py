@@ -21,7 +21,7 @@ from imgcls.errors import ImgclsError, RunError
 from imgcls.evaluations import record_evaluation
 from imgcls.experiment.measuring import measure, predict_part
 from imgcls.experiment.preparing import load_images_of
-from imgcls.experiment.saved import refuse_other_network, resolved_spec
+from imgcls.experiment.saved import load_network, resolved_spec
 from imgcls.files import whole_folder, write_json, write_text
 from imgcls.observer import Observer
 from imgcls.recording import refuse_changed
@@ -90,9 +90,8 @@ def export(
     split, spec = run.metrics["split"], resolved_spec(run)
     dataset = load_images_of(spec, Path.cwd(), Cache(Path(cache_dir) if cache_dir else None), observer)
     refuse_changed(run, dataset)
-    device = backend.start(spec.device, threads=run.environment["device"]["threads"])
-    network = backend.load_model(run.checked(layout.MODEL))
-    refuse_other_network(run, network, dataset.images.shape[1:], len(dataset.classes))
+    on_tensorflow = spec.model_copy(update={"backend": "tensorflow"})  # whose formats they are, or which makes them
+    network, device = load_network(run, on_tensorflow, dataset.images.shape[1:], len(dataset.classes))
     exported = in_float32(network)
     expected = predict_part(spec, exported, dataset, split)
     observer.remarked(record_evaluation(run, measure(spec, dataset, expected, split)))

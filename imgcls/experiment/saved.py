@@ -16,6 +16,8 @@ from imgcls.wording import size
 if TYPE_CHECKING:
     import keras
 
+    from imgcls.backend import Device
+
 __all__ = ["load_network", "load_resolved", "refuse_other_network", "resolved_spec"]
 
 
@@ -41,8 +43,10 @@ def resolved_spec(run: Run) -> Spec:
     return load_resolved(run).spec
 
 
-def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> keras.Model:
+def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> tuple[keras.Model, Device]:
     """Start the backend as the run had it and load its network.
+
+    A run that was trained on a GPU needs none for this: it is taken where there is one.
 
     Args:
         run: a finished one.
@@ -50,14 +54,18 @@ def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> 
         shape: (height, width, channels) of the images that it is to be given.
         classes: how many it tells apart.
 
+    Returns:
+        The network, and the device that it computes on.
+
     Raises:
         DataError: the model cannot be loaded, or is not that of the run.
         RunError: this process cannot use the backend that the run was trained with.
     """
-    backend.start(spec.device, spec.backend, threads=run.environment["device"]["threads"])
+    wanted = "cpu" if spec.device == "cpu" else "auto"
+    device = backend.start(wanted, spec.backend, threads=run.environment["device"]["threads"])
     network = backend.load_model(run.checked(layout.MODEL))
     refuse_other_network(run, network, shape, classes)
-    return network
+    return network, device
 
 
 def refuse_other_network(run: Run, network: keras.Model, shape: tuple[int, ...], classes: int) -> None:

@@ -44,7 +44,8 @@ class Classifier:
     @cached_property
     def network(self) -> keras.Model:
         """The network, loaded when it is first needed, which takes seconds."""
-        return load_network(self.run, self.spec, self.geometry.shape, len(self.classes))
+        network, _ = load_network(self.run, self.spec, self.geometry.shape, len(self.classes))
+        return network
 
     def warm_up(self) -> None:
         """Load the network now and let it answer once, so that the first question does not wait for it.

@@ -18,6 +18,7 @@ from imgcls.deployment import formats
 from imgcls.deployment.formats import EXPORT_JSON, FORMATS, LABELS
 from imgcls.deployment.source import INPUT, OUTPUT, in_float32
 from imgcls.evaluations import evaluations_in
+from imgcls.runs import layout
 
 SPEC = {"resolution": [12, 16], "batch": 8, "epochs": 2, "lr": 0.01, "precision": "float32"}
 NETWORKS = {
@@ -190,6 +191,15 @@ def test_an_export_is_counted_as_an_evaluation_and_lies_in_the_run(run):
     export = imgcls.export(run, "keras")
     assert export.folder == run.folder / "export"
     assert len(evaluations_in(run.folder)) == before + 1
+
+
+def test_what_was_trained_on_a_gpu_is_measured_and_exported_without_one_too(run):
+    resolved = run.path(layout.RESOLVED)
+    resolved.write_text(resolved.read_text().replace("device: auto", "device: gpu"))
+    run.complete()
+    assert run.settings["device"] == "gpu"
+    assert imgcls.evaluate(run).metrics["accuracy"] == run.metrics["accuracy"]
+    imgcls.export(run, "keras")
 
 
 def test_an_earlier_export_is_replaced_whole(run, tmp_path):
