@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcls.backend import memory_is_told
 from imgcls.errors import ConsistencyError, RunError
 from imgcls.evaluation.batching import batch_size
 from imgcls.evaluation.metrics import predicted_classes
@@ -43,6 +44,7 @@ class Predictions:
         return int(np.sum(self.predicted == self.labels)) / len(self.labels)
 
 
+@memory_is_told()
 def predict_images(
     spec: Spec,
     network: keras.Model,
@@ -60,7 +62,7 @@ def predict_images(
         labels: int (m,), their true classes.
 
     Raises:
-        RunError: what the network gives are no probabilities.
+        RunError: what the network gives are no probabilities, or memory ran out.
         ConsistencyError: Keras counts other hits than the predictions have.
     """
     loss, accuracy = build_loss(spec), build_accuracy(spec)
@@ -83,6 +85,7 @@ def predict_images(
     return result
 
 
+@memory_is_told()
 def predict_batch(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the probabilities of images that are few enough for one batch: (n, classes), rows sum to 1.
 
@@ -91,7 +94,7 @@ def predict_batch(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np
         images: uint8 (n, height, width, channels), 0..255; not none.
 
     Raises:
-        RunError: what the network gives are no probabilities.
+        RunError: what the network gives are no probabilities, or memory ran out.
     """
     probabilities: NDArray[np.float32] = network.predict_on_batch(images)
     _refuse_nonsense(probabilities)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from imgcls.evaluation.prediction import predict_images
+from imgcls.errors import RunError
+from imgcls.evaluation.prediction import predict_batch, predict_images
 from imgcls.spec import load_spec
 
 CLASSES = 4
@@ -38,3 +39,14 @@ def test_a_training_that_shuffles_evaluates_in_stored_order(tmp_path, color_phot
     run = imgcls.train(spec, runs_dir=tmp_path / "runs")
     assert run.metrics["accuracy"] > 0.9, "the colours are easy: at chance the labels would be those of other images"
     assert all(row["path"].startswith(f"{row['true']}/") for _, row in run.predictions.iterrows())
+
+
+def test_running_out_of_memory_is_told_outside_of_a_training_too(network, monkeypatch):
+    def too_much(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(network, "predict_on_batch", too_much)
+    with pytest.raises(RunError, match="out of memory"):
+        predict_batch(network, IMAGES)
+    with pytest.raises(RunError, match="out of memory"):
+        predict_images(load_spec({"data": "digits"}).spec.completed(), network, IMAGES, np.arange(24), LABELS)
