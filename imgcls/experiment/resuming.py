@@ -73,7 +73,7 @@ def refuse_running(run: Run, *, elsewhere: bool) -> None:
     raise DataError(f"{run.folder} is running: another process is at it")
 
 
-def as_it_began(run: Run) -> tuple[LoadedSpec, int]:
+def as_it_began(run: Run) -> tuple[LoadedSpec, int | None]:
     """Return the spec that was in force, and of how many threads an operation was.
 
     Raises:
@@ -85,4 +85,4 @@ def as_it_began(run: Run) -> tuple[LoadedSpec, int]:
     loaded = load_resolved(run)
     if loaded.spec.distribute == "multi_worker":
         raise SpecError("a run of several workers cannot be resumed: only the first one has its folder")
-    return loaded, run.environment["device"]["threads"]
+    return loaded, (run.environment.get("device") or {}).get("threads")

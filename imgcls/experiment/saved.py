@@ -62,7 +62,7 @@ def load_network(run: Run, spec: Spec, shape: tuple[int, ...], classes: int) -> 
         RunError: this process cannot use the backend that the run was trained with.
     """
     wanted = "cpu" if spec.device == "cpu" else "auto"
-    device = backend.start(wanted, spec.backend, threads=run.environment["device"]["threads"])
+    device = backend.start(wanted, spec.backend, threads=(run.environment.get("device") or {}).get("threads"))
     network = backend.load_model(run.checked(layout.MODEL))
     refuse_other_network(run, network, shape, classes)
     return network, device

@@ -82,12 +82,14 @@ def image_table(manifest: Sequence[Mapping[str, str]], classes: Sequence[str]) -
     return Table("Images of each class", ("class", *parts), tuple(rows))
 
 
-def time_table(timings: Mapping[str, Any]) -> Table:
-    """Return where the seconds went, and how fast the training was."""
-    total = timings["total"]
+def time_table(timings: Mapping[str, Any]) -> Table | None:
+    """Return where the seconds went, and how fast the training was; None where it is not known."""
+    total = timings.get("total")
+    if total is None:
+        return None
     rows = [
         (_PHASES.get(phase, phase), f"{seconds:.1f}", f"{seconds / total:.0%}" if total else "")
-        for phase, seconds in timings["phases"].items()
+        for phase, seconds in (timings.get("phases") or {}).items()
         if seconds
     ]
     rows.append(("all of it", f"{total:.1f}", ""))
@@ -102,11 +104,11 @@ def stage_table(metrics: Mapping[str, Any]) -> Table | None:
         (
             str(stage["stage"]),
             f"{stage['epochs_run']:,}",
-            stage["optimizer"],
-            f"{stage['lr']:g}",
+            stage.get("optimizer") or "-",
+            "-" if stage.get("lr") is None else f"{stage['lr']:g}",
             f"{stage['trainable_params']:,} of {stage['total_params']:,}",
-            str(stage["best_epoch"]),
-            "yes" if stage["stopped_early"] else "no",
+            "-" if stage.get("best_epoch") is None else str(stage["best_epoch"]),
+            "yes" if stage.get("stopped_early") else "no",
         )
         for stage in metrics.get("stages") or ()
     ]

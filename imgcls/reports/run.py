@@ -107,15 +107,16 @@ def _classes(run: Run, metrics: Mapping[str, Any]) -> list[str]:
 def _about(run: Run, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return in a few words what was trained on what."""
     environment, settings = run.environment, run.settings
+    device = environment.get("device") or {}
     size = settings.get("resolution") or []
     about = [
         ("images", " x ".join(map(str, size)) + f" pixels, {settings.get('color') or 'rgb'}"),
-        ("device", f"{environment['device']['name']}, {environment['precision']}"),
+        ("device", ", ".join(filter(None, (device.get("name"), environment.get("precision"))))),
         ("seed", str(environment.get("seed", "-"))),
     ]
-    if metrics.get("total_params") is not None:
+    if None not in (metrics.get("total_params"), metrics.get("trainable_params")):
         about.insert(0, ("parameters", f"{metrics['total_params']:,}, {metrics['trainable_params']:,} of them trained"))
-    if metrics.get("best_epoch") is not None:
+    if None not in (metrics.get("best_epoch"), metrics.get("epochs_run")):
         about.insert(0, ("training", f"{counted(metrics['epochs_run'], 'epoch')}; kept: {metrics['best_epoch']}"))
     return about
 

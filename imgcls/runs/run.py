@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,13 @@ from imgcls.runs.records import (
     read_rows,
     read_table,
     unreadable,
+    wrong_environment,
     wrong_key,
+    wrong_metrics,
     wrong_repeats,
+    wrong_settings,
+    wrong_sweep,
+    wrong_timings,
 )
 from imgcls.runs.status import STATES, Status, foreign_host, is_abandoned, status_record
 
@@ -143,7 +149,7 @@ class Run:
         Raises:
             DataError: the run has no result (DamagedError: or the file is damaged).
         """
-        return self._json(layout.METRICS, METRICS_KEYS)
+        return self._json(layout.METRICS, METRICS_KEYS, wrong_metrics)
 
     @property
     def is_repeated(self) -> bool:
@@ -157,10 +163,7 @@ class Run:
         Raises:
             DataError: it is no folder of repeats (DamagedError: or the file is damaged).
         """
-        record = self._json(layout.REPEATS_JSON, REPEATS_KEYS)
-        if wrong := wrong_repeats(record):
-            raise DamagedError(f"{self.path(layout.REPEATS_JSON)} is damaged: {wrong}")
-        return record
+        return self._json(layout.REPEATS_JSON, REPEATS_KEYS, wrong_repeats)
 
     @cached_property
     def sweep(self) -> dict[str, Any]:
@@ -169,7 +172,7 @@ class Run:
         Raises:
             DataError: it is no sweep (DamagedError: or the file is damaged).
         """
-        return self._json(layout.SWEEP_JSON, SWEEP_KEYS)
+        return self._json(layout.SWEEP_JSON, SWEEP_KEYS, wrong_sweep)
 
     @property
     def is_sweep(self) -> bool:
@@ -186,21 +189,24 @@ class Run:
     @cached_property
     def timings(self) -> dict[str, Any]:
         """What ``timings.json`` holds: seconds of each phase, of each epoch, images a second."""
-        return self._json(layout.TIMINGS, TIMINGS_KEYS)
+        return self._json(layout.TIMINGS, TIMINGS_KEYS, wrong_timings)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What ``environment.json`` holds: versions, device, precision, seed, git commit, command line."""
-        return self._json(layout.ENVIRONMENT, ENVIRONMENT_KEYS)
+        return self._json(layout.ENVIRONMENT, ENVIRONMENT_KEYS, wrong_environment)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every value that was in force, as plain mappings."""
         path = self.checked(layout.RESOLVED)
         try:
-            return dict(load_yaml(path.read_text(encoding="utf-8")))
+            settings = dict(load_yaml(path.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
             raise unreadable(path, error) from error
+        if wrong := wrong_settings(settings):
+            raise DamagedError(f"{path} is damaged: {wrong}")
+        return settings
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
@@ -269,7 +275,9 @@ class Run:
         if found != wanted:
             raise DamagedError(f"{self.path(file)} is damaged: its SHA-256 is not that in {layout.CHECKSUMS}")
 
-    def _json(self, file: str, keys: Types | None = None) -> dict[str, Any]:
+    def _json(
+        self, file: str, keys: Types | None = None, wrong_within: Callable[[Mapping[str, Any]], str] = lambda _: ""
+    ) -> dict[str, Any]:
         path = self.path(file)
         try:
             data = path.read_bytes()
@@ -280,7 +288,7 @@ class Run:
             raise DataError(self._missing(file)) from error
         except (OSError, ValueError, RecursionError) as error:
             raise unreadable(path, error) from error
-        if wrong := wrong_key(value, keys or {}):
+        if wrong := wrong_key(value, keys or {}) or wrong_within(value):
             raise DamagedError(f"{path} is damaged: {wrong}")
         return dict(value)
 

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from run_folders import make_run, make_unfinished, write_history
 
 from imgcls.runs import layout
@@ -94,6 +96,51 @@ def test_a_damaged_file_does_not_hide_the_rest_of_a_run(imgcls, runs_dir, file, 
     assert f"{file} is damaged" in " ".join(result.out.split())
     assert ("0.6667" in result.out) == (file != layout.METRICS)
     assert json.loads(imgcls("show", "latest", "--json").out)["damaged"]
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        (layout.METRICS, "classes", ["a", 2, "c"]),
+        (layout.METRICS, "accuracy_ci95", [0.5]),
+        (layout.METRICS, "accuracy_ci95", [0.5, "x"]),
+        (layout.METRICS, "confusion_matrix", [[1, 2], [3, 4]]),
+        (layout.METRICS, "confusion_matrix", [[0.5] * 3] * 3),
+        (layout.METRICS, "per_class", {"a": 5}),
+        (layout.METRICS, "mcc", "x"),
+        (layout.METRICS, "warnings", [5]),
+        (layout.METRICS, "stages", [{"stage": 1}]),
+        (layout.METRICS, "reported", [{"figure": "accuracy"}]),
+        (layout.METRICS, "most_confident_errors", [{"path": 5}]),
+        (layout.TIMINGS, "phases", {"train": "x"}),
+        (layout.TIMINGS, "epoch_seconds", [[]]),
+        (layout.ENVIRONMENT, "device", {"threads": "x"}),
+        (layout.RESOLVED, "tags", 5),
+        (layout.RESOLVED, "stages", [5]),
+    ],
+)
+def test_a_value_of_another_kind_within_a_file_is_damage_and_no_bug(imgcls, runs_dir, file, key, value):
+    make_run(runs_dir, "good")
+    run = make_run(runs_dir, "odd")
+    run.path(file).write_text(json.dumps(yaml.safe_load(run.path(file).read_text()) | {key: value}))
+    shown, listed, compared = imgcls("show", "odd"), imgcls("list", "--tag", "x"), imgcls("compare", "good", "odd")
+    assert (shown.code, listed.code, compared.code) == (0, 0, 0)
+    assert re.search(rf"{file} is damaged: (a wrong )?{key}", " ".join(compared.err.split()))
+    if file in (layout.METRICS, layout.TIMINGS):
+        assert [row["state"] for row in json.loads(imgcls("list", "--json").out)] == ["completed", "damaged"]
+
+
+def test_a_sweep_of_another_kind_is_damage_and_no_bug(imgcls, runs_dir):
+    run = make_unfinished(runs_dir, "searched")
+    run.path(layout.SWEEP_RESOLVED).write_text("")
+    whole = {"method": "grid", "objective": ["val_accuracy"], "planned": 1, "states": {"completed": 1}, "n": 5}
+    whole |= {"best": [{"trial": 1, "point": {"lr": 0.1}, "val_accuracy": 0.5}], "verdict": ["lr matters"]}
+    run.path(layout.SWEEP_JSON).write_text(json.dumps(whole))
+    assert "lr matters" in imgcls("show", "searched").out
+    for wrong in ({"best": [{"trial": 1, "point": {}}]}, {"states": {"completed": "x"}}, {"objective": [5]}):
+        run.path(layout.SWEEP_JSON).write_text(json.dumps(whole | wrong))
+        shown = imgcls("show", "searched")
+        assert (shown.code, "sweep.json is damaged" in " ".join(shown.out.split())) == (0, True)
 
 
 def test_compare_shows_a_damaged_run_as_a_column_with_a_note(imgcls, runs_dir):
