@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
+from imgcls.errors import SpecError
+from imgcls.spec.document import parse_value
 from imgcls.starter.looking import Seen
 from imgcls.wording import counted
 
@@ -134,13 +137,19 @@ def scratch_px(seen: Seen) -> int:
     return max(8, 1 << (min(seen.short_side, SCRATCH_PX).bit_length() - 1))
 
 
-def quoted(path: str) -> str:
-    """Return a path as YAML in a flow mapping reads it."""
-    plain = path and path[0] not in " -?:,[]{}#&*!|>'\"%@`~" and not any(each in path for each in "\n\t,[]{}#:'\"\\")
-    if plain and path == path.strip() and path.lower() not in ("null", "true", "false") and not path[0].isdigit():
-        return path
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+def quoted(text: str) -> str:
+    """Return text as a flow mapping of a spec reads it: bare where that is the same text, else in quotes."""
+    with suppress(SpecError):
+        if parse_value(f"[{text}]") == [text]:
+            return text
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    """Return a character between quotes; what stands for a byte of a file name that is not UTF-8 has a number."""
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 _RULES: tuple[Callable[[Seen, str], list[Line]], ...] = (

@@ -8,8 +8,10 @@ from photos import make_color_photos
 from PIL import Image
 
 from imgcls.spec import load_spec
+from imgcls.spec.document import read_text
 from imgcls.spec.editors import SCHEMA_FILES, modeline, schema_text
 from imgcls.spec.sweeping import is_sweep, load_sweep
+from imgcls.starter.proposing import quoted
 from imgcls.starter.templates import TEMPLATES
 
 ONE_EPOCH = ["-s", "epochs=1", "-s", "device=cpu"]
@@ -153,11 +155,23 @@ def test_characters_are_not_mirrored(imgcls, here, tmp_path):
 
 
 def test_a_name_that_yaml_would_take_for_something_else_is_quoted(imgcls, here, tmp_path):
-    for name in ("a: b, #1", "2021", "digits", "it's"):
+    for name in ("a: b, #1", "2021", "digits", "it's", "1e3", "not UTF-8 \udcff"):
         class_folders(tmp_path).rename(here / name)
         for template in ([], ["folder"]):
             assert imgcls("init", *template, "--data", name, "--out", "spec.yaml", "--force").code == 0
             assert load_spec(here / "spec.yaml").spec.data.path == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["+1", "-1", "0.5", ".5", "1e-3", ".inf", "~", "Null", "", "true", "<<", "a]", "a, b", "- a", "? a", "a:", "a #b",
+     '"a"', "a\\b", " a ", "a\nb", "a\u2028b", "\x7f", "\udcff", "né", "\U0001f600"],
+)  # fmt: skip
+def test_a_class_is_in_the_spec_as_it_is_called(name):
+    text = f"data: {{path: {quoted(name)}, classes: [{quoted(name)}, no]}}"
+    assert read_text(text).value == {"data": {"path": name, "classes": [name, "no"]}}
+    assert text.encode()
+    assert (quoted("no"), quoted("a b-c")) == ("no", "a b-c")
 
 
 def test_nothing_is_replaced_without_being_told_to(imgcls, here):
