@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_OF_A_NAME = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)  # what a user can give
+
+
 class ImgclsError(Exception):
     """A fault that its message explains; ``exit_code`` is what the command ends with."""
 
@@ -73,8 +76,8 @@ def refusal(error: Exception) -> str:
     text = str(error)
     if isinstance(error, FileNotFoundError) and "temporary directory" in text:
         return "no folder for temporary files can be written to; set TMPDIR to one that can"
-    if isinstance(error, PermissionError) and error.filename:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.filename and error.errno in _OF_A_NAME:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     limits = {
         errno.EMFILE: "ulimit -n",
         errno.ENFILE: "ulimit -n",

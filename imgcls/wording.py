@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["counted", "display", "first_line", "shown", "size", "some"]
+__all__ = ["counted", "display", "first_line", "shown", "size", "some", "within_bytes"]
 
 KILO = 1000
 BREAKING = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters, and of what ends a line or a paragraph
@@ -53,3 +53,11 @@ def size(count_bytes: int) -> str:
 def display(name: str | os.PathLike[str]) -> str:
     r"""Return a file name as text that can be printed and stored: bytes that are not UTF-8 become ``\xff``."""
     return os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def within_bytes(name: str, most: int) -> str:
+    """Return the beginning of a file name that takes at most so many bytes on the disk, in whole characters."""
+    name = name[:most]
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name

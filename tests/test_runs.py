@@ -39,7 +39,7 @@ def test_a_clock_that_steps_back_overwrites_nothing(tmp_path):
     assert first.path(layout.LOG).read_text() == "kept"
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "x" * 300, "ein Name", "\x1b[31m"])
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "x" * 300, "漢" * 300, "ein Name", "\x1b[31m"])
 def test_any_name_makes_one_folder_inside(tmp_path, name):
     assert create_run(tmp_path, name, now=NOON).folder.parent == tmp_path
 

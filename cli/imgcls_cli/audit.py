@@ -32,8 +32,11 @@ def audit(
 
     Example: imgcls audit report.txt notebook.ipynb
     """
+    from imgcls.errors import SpecError
     from imgcls.pasted import audit_text
 
+    if files.count(Path("-")) > 1:
+        raise SpecError("- is stdin, which can be read once")
     audits = {str(file): audit_text(_text(file), repeats=repeats) for file in files}
     if json:
         _emit(audits)

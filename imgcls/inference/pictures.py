@@ -15,6 +15,7 @@ from imgcls.data.images import picture
 from imgcls.errors import RunError
 from imgcls.evaluation.pictures import short_name
 from imgcls.files import whole_file
+from imgcls.wording import within_bytes
 
 __all__ = ["PictureFolder", "annotated", "explained", "overlaid"]
 
@@ -23,7 +24,7 @@ _FONT_SHARE, _LEAST_FONT, _LARGEST_FONT = 20, 14, 64  # of the width; pixels
 _INK, _PAPER = (20, 24, 28), (255, 255, 255)
 _GAP, _SCALE_WIDTH = 8, 12  # pixels
 _HEAT_SHARE = 0.6  # of the colours, over the image
-_MAX_NAME = 100  # characters of a file's name, without its ending
+_MAX_NAME = 180  # bytes of a file's name, without its ending; disks take 255, and it has a longer one at first
 _JPEG_QUALITY = 92
 
 
@@ -49,7 +50,9 @@ class PictureFolder:
             RunError: it cannot be written.
         """
         is_photo = PurePath(name).suffix.lower() in (".jpg", ".jpeg", ".jfif")
-        path = self._free("".join(PurePath(name).stem[:_MAX_NAME].split("\0")), ".jpg" if is_photo else ".png")
+        path = self._free(
+            within_bytes(PurePath(name).stem.replace("\0", ""), _MAX_NAME), ".jpg" if is_photo else ".png"
+        )
         file = io.BytesIO()
         image.save(file, "JPEG" if is_photo else "PNG", quality=_JPEG_QUALITY)
         with whole_file(path, lasting=False) as temporary:

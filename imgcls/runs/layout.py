@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from imgcls.wording import within_bytes
+
 SPEC = "spec.yaml"
 RESOLVED = "resolved.yaml"
 ENVIRONMENT = "environment.json"
@@ -50,12 +52,14 @@ CHECKED = (
 MANIFEST_COLUMNS = ("path", "label", "split", "sha256")
 GROUP = "group"  # another column, where the data has groups: a number for each
 
+_MAX_BYTES = 200  # of a run's name in its folder's name, which has the time too; disks take 255
+
 TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what a run folder's name begins with
 
 
 def folder_name(name: str) -> str:
     """Return a run's name as it stands in its folder's name."""
-    return re.sub(r"[^\w.+-]+", "-", name)[:80] or "run"
+    return within_bytes(re.sub(r"[^\w.+-]+", "-", name)[:80], _MAX_BYTES) or "run"
 
 
 def repeat_name(number: int, kind: str = "repeat") -> str:

@@ -54,6 +54,8 @@ def test_text_comes_from_stdin_and_from_windows(imgcls, monkeypatch, tmp_path):
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SHUFFLED.encode())))
     assert "at chance" in imgcls("audit", "-").out
+    twice = imgcls("audit", "-", "-")
+    assert (twice.code, twice.err) == (2, "error: - is stdin, which can be read once\n")
     (tmp_path / "windows.txt").write_bytes(SHUFFLED.replace("\n", "\r\n").encode("utf-16"))
     assert "at chance" in imgcls("audit", tmp_path / "windows.txt").out
 

@@ -217,6 +217,8 @@ def test_a_full_disk_under_the_output_is_no_bug(tmp_path):
         (ImportError("libx.so: failed to map segment from shared object"), "ulimit -v"),
         (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "TMPDIR"),
         (PermissionError(13, "Permission denied", "runs/a"), "runs/a: Permission denied"),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "a"), "a: Too many levels"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", b"a/\xff"), "a/\\udcff: Not a directory"),
     ],
 )
 def test_what_the_system_refuses_is_no_bug(failing, error, said):
@@ -224,3 +226,10 @@ def test_what_the_system_refuses_is_no_bug(failing, error, said):
     assert done.code == 1
     assert said in done.err
     assert "bug" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["resume"], ["data"], ["list", "--runs-dir"], ["audit"]])
+def test_a_name_that_is_too_long_is_no_bug(imgcls, arguments):
+    done = imgcls(*arguments, "x" * 300)
+    assert done.code in (1, 2, 3)
+    assert "File name too long" in done.err

@@ -111,7 +111,9 @@ def test_any_image_can_be_annotated(mode, size, tmp_path):
     assert max(picture.size) >= 240
 
 
-@pytest.mark.parametrize("name", ["../../x.png", "x" * 300 + ".jpg", ".png", "a\0b", "~", "COM1.gif", "image"])
+@pytest.mark.parametrize(
+    "name", ["../../x.png", "x" * 300 + ".jpg", "漢" * 83 + ".png", ".png", "a\0b", "~", "COM1.gif", "image"]
+)
 def test_a_picture_stays_in_its_folder_whatever_it_is_called(name, tmp_path):
     folder = PictureFolder(tmp_path / "out")
     written = [folder.write(name, Image.new("RGB", (2, 2))) for _ in "12"]
