@@ -11,8 +11,10 @@ from imgcls import RunError
 from imgcls.observer import Observer
 from imgcls.runs import layout
 from imgcls.spec import load_spec
+from imgcls.spec.sweep import ParameterSpec
 from imgcls.sweep import sweep
 from imgcls.tracking import TRACKERS, open_tracker, require_tracker
+from imgcls.tracking.tensorboard import SweepSession, write_experiment
 
 BASE = {"data": "digits", "architecture": [{"conv": 4}, "flatten"], "batch": 64, "epochs": 2, "lr": 0.01}
 
@@ -73,6 +75,34 @@ def test_a_sweep_is_a_table_of_its_values_and_objectives(tmp_path):
         assert sessions(found) == ({"optimizer": optimizer, "augmentation": "none"}, 1)
         accuracy = imgcls.Run(run.path(trial)).metrics["accuracy"]
         assert scalars(found, "objective/val_accuracy") == [(0, pytest.approx(accuracy))]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((None, 3, 5), ["none", "3", "5"]),
+        ((1, 0.5), [1.0, 0.5]),
+        ((True, False), [True, False]),
+        ((True, 2), ["true", "2"]),
+        (("a", [1, 2]), ["a", "[1, 2]"]),
+    ],
+)
+def test_each_trial_of_mixed_values_is_among_those_that_its_sweep_announces(tmp_path, values, shown):
+    pytest.importorskip("tensorboard")
+    from tensorboard.plugins.hparams import metadata
+
+    parameters = {"early_stopping": ParameterSpec(values=values)}
+    write_experiment(imgcls.Run(tmp_path), parameters, ["val_accuracy"])
+    (plugin,) = events(tmp_path).summary_metadata.values()
+    (info,) = metadata.parse_experiment_plugin_data(plugin.plugin_data.content).hparam_infos
+    announced = [getattr(value, value.WhichOneof("kind")) for value in info.domain_discrete.values]
+    trials = []
+    for number, value in enumerate(values):
+        run = imgcls.Run(tmp_path / f"trial-{number}")
+        SweepSession(run, parameters, {"early_stopping": value}).end({}, completed=True)
+        trials.append(sessions(events(run.folder))[0]["early_stopping"])
+    assert trials == shown
+    assert {*announced} == {*shown}
 
 
 @pytest.mark.long

@@ -191,7 +191,7 @@ def _shown(run: Run, point: Mapping[str, Any], tracking: str) -> Iterator[Callab
     sessions: list[SweepSession] = []
     values: dict[str, float] = {}
     try:
-        yield lambda: sessions.append(SweepSession(run, point))
+        yield lambda: sessions.append(SweepSession(run, sweep.parameters, point))
         values = dict(zip(sweep.objective, objectives_of(run, sweep), strict=True))
     finally:
         for session in sessions:

@@ -63,12 +63,14 @@ class SweepSession:
 
     Args:
         run: the trial's folder, which need not exist yet.
+        parameters: those of the sweep.
         point: parameter → value.
     """
 
-    def __init__(self, run: Run, point: Mapping[str, Any]) -> None:
+    def __init__(self, run: Run, parameters: Mapping[str, ParameterSpec], point: Mapping[str, Any]) -> None:
         self._events = _Events(run)
-        self._session = _Session(self._events, run.name, {name: _hparam(value) for name, value in point.items()})
+        shown = {name: _shown_as(_kind(parameters[name]), value) for name, value in point.items()}
+        self._session = _Session(self._events, run.name, shown)
 
     def end(self, objectives: Mapping[str, float], *, completed: bool) -> None:
         """Log what the trial came to, and how it ended."""
@@ -89,23 +91,26 @@ def write_experiment(folder: Run, parameters: Mapping[str, ParameterSpec], objec
 
 
 def _domain(parameter: ParameterSpec) -> Any:
-    """Return TensorBoard's kind of a parameter; mixed values go as text, as they do in the trials."""
+    """Return which values TensorBoard is to expect of a parameter."""
     from tensorboard.plugins.hparams import summary_v2 as hparams
 
+    kind = _kind(parameter)
     if parameter.values is None:
-        interval = hparams.IntInterval if parameter.is_whole else hparams.RealInterval
-        kind = int if parameter.is_whole else float
+        interval = hparams.IntInterval if kind is int else hparams.RealInterval
         return interval(kind(parameter.low or 0), kind(parameter.high or 0))
-    values = [_hparam(value) for value in parameter.values]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        values = [float(value) for value in values]
-    elif len({type(value) for value in values}) > 1:
-        values = [str(value) for value in values]
-    return hparams.Discrete(values)
+    return hparams.Discrete([_shown_as(kind, value) for value in parameter.values])
 
 
-def _hparam(value: Any) -> bool | float | int | str:
-    return value if isinstance(value, bool | int | float) else plain_text(value)
+def _kind(parameter: ParameterSpec) -> type:
+    """Return what TensorBoard is given a parameter's values as: of mixed ones it would drop all but one kind."""
+    if parameter.values is None:
+        return int if parameter.is_whole else float
+    kinds = {type(value) for value in parameter.values}
+    return bool if kinds == {bool} else float if kinds <= {int, float} else str
+
+
+def _shown_as(kind: type, value: Any) -> Any:
+    return plain_text(value) if kind is str else kind(value)
 
 
 class _Session:
