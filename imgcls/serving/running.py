@@ -6,13 +6,14 @@ import socket
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
+from ipaddress import ip_address
 
 from imgcls.errors import RunError
 from imgcls.inference import Classifier
 
-__all__ = ["require_packages", "serve"]
+__all__ = ["names_of", "require_packages", "serve"]
 
-_LOCAL = ("127.0.0.1", "localhost")
+_LOCAL = ("127.0.0.1", "localhost", "[::1]", "[")  # the last is what earlier versions of Starlette read of [::1]:8000
 _BACKLOG = 16  # connections that are accepted before one of them is looked at
 _PACKAGES = {"fastapi": "fastapi", "python_multipart": "python-multipart", "uvicorn": "uvicorn"}
 
@@ -51,11 +52,9 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
         classifier.warm_up()
         bound = listener.getsockname()[1]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
-        # a page elsewhere whose name is made to lead to this machine must not be answered (DNS rebinding)
-        hosts = _LOCAL if host in _LOCAL else ("*",)
         most = most_connections()
         config = uvicorn.Config(
-            build_service(classifier, hosts),
+            build_service(classifier, names_of(host)),
             http=impatient(2 * most),
             log_level="warning",
             access_log=False,
@@ -63,6 +62,21 @@ def serve(classifier: Classifier, *, host: str, port: int, ready: Callable[[str]
             backlog=_BACKLOG,
         )
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def names_of(host: str) -> tuple[str, ...]:
+    """Return the names that a service may be asked for by: where this machine alone reaches it, none but its own.
+
+    A page elsewhere whose name is made to lead to this machine must not be answered (DNS rebinding).
+
+    Args:
+        host: the address that it listens on.
+    """
+    try:
+        is_local = ip_address(host).is_loopback
+    except ValueError:  # a name
+        is_local = host == "localhost"
+    return (*_LOCAL, host) if is_local else ("*",)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -2,22 +2,26 @@
 
 # Annotations are not postponed here: FastAPI reads those of the functions that answer.
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from threading import BoundedSemaphore
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, File, Query, Request, UploadFile
+from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from imgcls.data.images import UnreadableImageError, decode
 from imgcls.inference import Classifier
 from imgcls.inference.classifier import ranked
 from imgcls.inference.predicting import answer
 from imgcls.pages.rendering import rendered
-from imgcls.wording import counted, display, size
+from imgcls.wording import display, size
 
 __all__ = ["MAX_FILES", "MAX_FILE_BYTES", "build_service"]
 
@@ -26,6 +30,18 @@ MAX_FILES = 16
 _OVERHEAD_BYTES = 100_000  # of a request beside its files: names and separators
 _DECODED_AT_ONCE = 2  # requests: one image may need half a gigabyte
 
+_FORM = {  # how OpenAPI describes what is sent: FastAPI's own form keeps a thousand fields in memory
+    "type": "object",
+    "required": ["files"],
+    "properties": {
+        "files": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "maxItems": MAX_FILES,
+            "description": f"JPEG, PNG, GIF, BMP, WebP, TIFF; {size(MAX_FILE_BYTES)}",
+        }
+    },
+}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self'"
 
 
@@ -58,6 +74,10 @@ def build_service(classifier: Classifier, hosts: Sequence[str] = ("*",)) -> Fast
     def refuse(_: Request, error: _RefusedError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, error.status)
 
+    @service.exception_handler(ClientDisconnect)
+    def forget(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"detail": "the request was not sent to its end"}, 400)
+
     @service.get("/", response_class=HTMLResponse, include_in_schema=False)
     def show_page() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
@@ -75,25 +95,44 @@ def build_service(classifier: Classifier, hosts: Sequence[str] = ("*",)) -> Fast
         }
 
     @service.post(
-        "/predict", responses={413: {"description": "too many or too large"}, 422: {"description": "no image"}}
+        "/predict",
+        responses={413: {"description": "too many or too large"}, 422: {"description": "no image"}},
+        openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     )
     async def predict(
-        files: Annotated[
-            list[UploadFile], File(description=f"JPEG, PNG, GIF, BMP, WebP, TIFF; {size(MAX_FILE_BYTES)}")
-        ],
+        request: Request,
         top: Annotated[int, Query(ge=1, description="How many classes of each image are told.")] = classes,
     ) -> dict[str, Any]:
         """Tell the classes of images, as `imgcls predict --json` does; one that cannot be read refuses them all."""
-        if len(files) > MAX_FILES:
-            raise _RefusedError(413, f"{counted(len(files), 'file')}; {MAX_FILES} at a time are accepted")
 
-        def answers() -> dict[str, Any]:
+        def answers(files: Sequence[UploadFile]) -> dict[str, Any]:
             with slots:  # until then the files lie on the disk
                 return _answers(classifier, [(each.filename or "image", _content(each)) for each in files], top)
 
-        return await run_in_threadpool(answers)
+        async with _files(request) as files:
+            return await run_in_threadpool(answers, files)
 
     return service
+
+
+@asynccontextmanager
+async def _files(request: Request) -> AsyncIterator[list[UploadFile]]:
+    """Give the files of a request's form, which has nothing else: another field would lie in memory."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise _RefusedError(422, "no form with files (multipart/form-data, field files)")
+    try:
+        form = await request.form(max_files=MAX_FILES, max_fields=0)
+    except HTTPException as error:
+        is_too_many = error.detail.startswith("Too many")
+        reason = f"{MAX_FILES} files at a time are accepted, and no other fields" if is_too_many else error.detail
+        raise _RefusedError(413 if is_too_many else 400, reason) from error
+    try:
+        files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
+        if not files:
+            raise _RefusedError(422, "the form has no file in its field files")
+        yield files
+    finally:
+        await form.close()
 
 
 def _content(file: UploadFile) -> bytes:

@@ -78,6 +78,9 @@ def test_health_and_the_description_tell_what_it_is(client, color_run):
     }  # fmt: skip
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/health", "/predict"}
+    form = paths["/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert (form["required"], form["properties"]["files"]["type"]) == (["files"], "array")
+    assert [each["name"] for each in paths["/predict"]["post"]["parameters"]] == ["top"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff" * 100])
@@ -95,11 +98,23 @@ def test_too_many_and_too_large_files_are_refused(client, monkeypatch):
     assert done.json()["detail"] == "0.png: larger than 1.0 kB"
 
 
+def test_a_field_that_is_no_file_is_refused_before_it_fills_the_memory(client, photos):
+    done = client.post("/predict", files=upload(photos / "red/00.png"), data={"note": "x" * 500_000})
+    assert (done.status_code, done.json()["detail"]) == (413, "16 files at a time are accepted, and no other fields")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
+def test_what_only_this_machine_reaches_is_asked_for_by_its_names_alone(host):
+    assert {"localhost", "127.0.0.1", "[::1]"} <= {*running.names_of(host)}
+    assert "*" not in running.names_of(host)
+    assert running.names_of("0.0.0.0") == running.names_of("::") == ("*",)
+
+
 def test_a_body_beyond_all_limits_is_not_read_to_its_end(color_run, monkeypatch):
     monkeypatch.setattr(service, "MAX_FILE_BYTES", 1000)
     with serving(open_classifier(color_run)) as client:
         assert post(client, b"x" * 500_000).status_code == 413
-        assert 400 <= post_in_drops(client).status_code < 500
+        assert post_in_drops(client).status_code == 413
 
 
 def post_in_drops(client):
