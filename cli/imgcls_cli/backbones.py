@@ -29,6 +29,8 @@ HEADINGS = {
 DROPPED = ("depth", "input", "px", "top-5", "parameters")  # in this order, where the terminal is narrow
 FEW = ("mobilenet", "mobilenetv2", "efficientnetb0", "efficientnetv2b0", "resnet50")  # measured where none is named
 
+RESOLUTION_PX, BATCH = 96, 32  # of the benchmark
+
 
 def backbones(
     names: Annotated[
@@ -38,8 +40,12 @@ def backbones(
         bool,
         typer.Option("--benchmark", help="Measure steps on this machine: of those named, else of five usual ones."),
     ] = False,
-    resolution: Annotated[int, typer.Option(min=32, help="Of the benchmark's images, in pixels.")] = 96,
-    batch: Annotated[int, typer.Option(min=1, help="Images a step of the benchmark.")] = 32,
+    resolution: Annotated[
+        int | None, typer.Option(min=32, help="Of the benchmark's images, in pixels.", show_default=str(RESOLUTION_PX))
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images a step of the benchmark.", show_default=str(BATCH))
+    ] = None,
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
@@ -59,6 +65,9 @@ def backbones(
     from imgcls_cli.console import emit, err, one_format, out, plain
 
     chosen = one_format(json=json, csv=csv, markdown=markdown)
+    if not benchmark and (resolution, batch) != (None, None):
+        raise SpecError("--resolution and --batch are of the benchmark: they need --benchmark")
+    resolution, batch = resolution or RESOLUTION_PX, batch or BATCH
     for name in names or ():
         if name not in PUBLISHED:
             raise SpecError(f"there is no backbone {name}{nearest(name, PUBLISHED)}; imgcls backbones lists them")

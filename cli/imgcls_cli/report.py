@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcls_cli.completion import complete_runs
 from imgcls_cli.options import CacheDir, RunsDir
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 RunNames = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="Runs, repeats or a sweep: paths, names, prefixes, latest.")
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Runs, repeats or a sweep: paths, names, prefixes, latest.",
+        autocompletion=complete_runs,
+    ),
 ]
 
 
@@ -49,11 +55,14 @@ def report(
     Example: imgcls report latest
     """
     from imgcls.catalog import find_run
+    from imgcls.errors import SpecError
     from imgcls.files import write_text
     from imgcls.pages.tables import to_latex, to_markdown
     from imgcls.reports import report_page, report_tables
     from imgcls_cli.console import emit
 
+    if explain and format is not Format.HTML:
+        raise SpecError("--explain puts pictures into a page: it needs --format html")
     found = [find_run(run, runs_dir) for run in runs]
     if format is Format.HTML:
         path = out or _place(found, runs_dir)

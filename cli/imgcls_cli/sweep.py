@@ -41,6 +41,7 @@ def sweep(  # noqa: PLR0917 - an argument an option
 
     Example: imgcls sweep configs/sweep.yaml --trials 20 -s epochs=3
     """
+    from imgcls.errors import SpecError
     from imgcls_cli.console import emit, err, out
     from imgcls_cli.live_sweep import SweepTerminal
     from imgcls_cli.signals import end_on_signals
@@ -48,6 +49,8 @@ def sweep(  # noqa: PLR0917 - an argument an option
     options = {"name": name, "trials": trials, "method": method, "jobs": jobs}
     options |= {"executor": executor, "address": address}
     given = {key: value for key, value in options.items() if value is not None}
+    if resume and dry_run:
+        raise SpecError("--dry-run lists the points of a sweep that is to begin: it cannot be given with --resume")
     if resume:
         _refuse_beside_resume([key for key in given if key not in ("jobs", "executor", "address")], settings)
     if dry_run:

@@ -23,6 +23,8 @@ def validate(
 ) -> None:
     """Check a spec or a sweep without training; all problems are shown at once, each with its place.
 
+    Of a sweep, remarks and values are those of its base.
+
     Example: imgcls validate experiment.yaml --resolved
     """
     from imgcls.errors import SpecError
@@ -36,33 +38,28 @@ def validate(
     from imgcls_cli.console import emit, out, plain, warn
 
     try:
-        if is_sweep(spec):
-            sweep = load_sweep(spec, parse_overrides(settings or []))
-            text = describe_sweep(sweep)
-            if json:
-                emit(strict_json({"spec": str(spec), "valid": True, "description": text}))
-            else:
-                out.print(plain(f"{spec} is a valid sweep: {text}"), soft_wrap=True)
-            return
-        loaded = load_spec(spec, parse_overrides(settings or []))
+        overrides = parse_overrides(settings or [])
+        sweep = load_sweep(spec, overrides) if is_sweep(spec) else None
+        loaded = sweep.base if sweep else load_spec(spec, overrides)
     except SpecError as error:
         if not json:
             raise
         emit(strict_json({"spec": str(spec), "valid": False, "problems": _problems(error)}))
         raise typer.Exit(error.exit_code) from error
+    kind, text = ("a valid sweep", describe_sweep(sweep)) if sweep else ("valid", describe(loaded))
     values = resolved_values(loaded)
     remarks = [*missing_files(loaded), *spec_remarks(loaded.spec), *reported_remarks(loaded.spec.reported)]
     stages = describe_stages(loaded)
     if json:
         warnings = [remark.record() for remark in remarks]
-        answer = {"spec": str(spec), "valid": True, "description": describe(loaded), "stages": stages}
+        answer = {"spec": str(spec), "valid": True, "description": text, "stages": stages}
         emit(strict_json({**answer, "warnings": warnings, "resolved": values}))
         return
     for remark in remarks:
         warn(remark.text)
     if resolved:
         _print_values(values)
-    out.print(plain(f"{spec} is valid: {describe(loaded)}"), soft_wrap=True)
+    out.print(plain(f"{spec} is {kind}: {text}"), soft_wrap=True)
     for number, stage in enumerate(stages, start=1):
         out.print(plain(f"  stage {number}: {stage}"), soft_wrap=True)
 

@@ -95,7 +95,7 @@ def test_a_word_that_is_offered_for_a_key_is_accepted():
                 load_spec({"data": "digits", key: word})
 
 
-@pytest.mark.parametrize("command", ["show", "evaluate", "compare"])
+@pytest.mark.parametrize("command", ["show", "evaluate", "compare", "report"])
 def test_runs_are_offered_by_name_and_latest(complete, two_runs, command):
     offered, modules = complete(command, "")
     assert offered == ["latest", "two", "one"], "the newest first"

@@ -42,6 +42,28 @@ def test_a_sweep_is_validated_and_no_spec(imgcls, sweep_file):
     assert f"{sweep_file} is a sweep, not a spec: imgcls sweep {sweep_file}" in done.err
 
 
+def test_of_the_base_of_a_sweep_remarks_and_values_are_told_as_of_a_spec(imgcls, sweep_file):
+    given = ("validate", sweep_file, "-s", "lr=3", "-s", "data=nowhere")
+    told = json.loads(imgcls(*given, "--json").out)
+    assert [warning["code"] for warning in told["warnings"]] == ["missing_file", "unusual_rate"]
+    assert told["resolved"]["epochs"]["value"] == 2
+    shown = imgcls(*given, "--resolved")
+    assert "missing_file" not in shown.out
+    assert "nowhere does not exist" in shown.err
+    assert "lr.initial" in shown.out
+
+
+def test_options_that_would_change_nothing_are_refused(imgcls):
+    for arguments, why in (
+        (("sweep", "latest", "--resume", "--dry-run"), "cannot be given with --resume"),
+        (("report", "latest", "--explain", "--format", "markdown"), "it needs --format html"),
+        (("backbones", "--batch", "8"), "they need --benchmark"),
+        (("backbones", "--resolution", "64", "mobilenet"), "they need --benchmark"),
+    ):
+        done = imgcls(*arguments)
+        assert (done.code, why in done.err) == (2, True), done.err
+
+
 def test_what_a_resumed_sweep_is_given_must_not_change_it(imgcls):
     done = imgcls("sweep", "latest", "--resume", "--trials", "3", "-s", "epochs=2")
     assert (done.code, "--trials, -s cannot be given with it" in done.err) == (2, True)
