@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from imgcls.spec import Spec
     from imgcls.training.state import EpochRow, Stage
 
-__all__ = ["TerminalObserver"]
+__all__ = ["TerminalObserver", "resume_command"]
 
 _SURE_S, _LONG_S = 2.0, 60.0  # seconds of steps that an estimate needs; of a training that is worth one
 
@@ -86,10 +87,10 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         if self.group is not None:
             group, number, repeats = self.group
             where = f"in repeat {number} of {repeats}: {group.folder} keeps those before"
-            return f"interrupted ({by}) {where}; imgcls resume {group.folder} goes on"
+            return f"interrupted ({by}) {where}; {resume_command(group)} goes on"
         if self.run is not None:
             done, folder = counted(self.finished, "finished epoch"), self.run.folder
-            return f"interrupted ({by}): {folder} keeps {done}; imgcls resume {folder} goes on"
+            return f"interrupted ({by}): {folder} keeps {done}; {resume_command(self.run)} goes on"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
 
     def joined(self, rank: int, workers: int) -> None:
@@ -253,6 +254,11 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
                 self.bar.stop()
             self.bar.remove_task(self.task)
             self.task = None
+
+
+def resume_command(run: Run) -> str:
+    """Return the command that goes on with a run, as a shell takes it."""
+    return f"imgcls resume {shlex.quote(str(run.folder))}"
 
 
 def _loss(value: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imgcls.settings import plain_text
 from imgcls.wording import counted
 from imgcls_cli.lines import duration
-from imgcls_cli.live import TerminalObserver
+from imgcls_cli.live import TerminalObserver, resume_command
 
 if TYPE_CHECKING:
     from imgcls.runs import Run
@@ -27,7 +27,7 @@ class SweepTerminal(TerminalObserver):
         if self.folder is None:
             return super()._interrupted(by)
         folder, done = self.folder.folder, counted(self.finished, "finished trial")
-        return f"interrupted ({by}): {folder} keeps {done}; imgcls resume {folder} goes on"
+        return f"interrupted ({by}): {folder} keeps {done}; {resume_command(self.folder)} goes on"
 
     def sweeping(self, folder: Run, sweep: SweepSpec, jobs: int, finished: int) -> None:
         self.folder, self.sweep, self.finished = folder, sweep, finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,4 +126,5 @@ def _repeat(run: Run) -> list[str]:
     """Return the commands that do it again."""
     commit = run.environment.get("git_commit")
     first = [f"git checkout {commit}"] if commit and not run.environment.get("git_changed") else []
-    return [*first, f"imgcls train {run.path(layout.RESOLVED)}", f"imgcls evaluate {run.folder}"]
+    spec, folder = (shlex.quote(str(path)) for path in (run.path(layout.RESOLVED), run.folder))
+    return [*first, f"imgcls train {spec}", f"imgcls evaluate {folder}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -119,7 +120,7 @@ def _check(document: Document, overrides: Mapping[str, Any]) -> tuple[Spec, Plac
         found = "is empty" if document.value is None else f"is a {_kind(document.value)}"
         raise SpecError(f"{document.source} {found}; a spec is a mapping of keys such as data, resolution, epochs")
     if {"base", "parameters"} <= document.value.keys():
-        raise SpecError(f"{document.source} is a sweep, not a spec: imgcls sweep {document.source}")
+        raise SpecError(f"{document.source} is a sweep, not a spec: imgcls sweep {shlex.quote(document.source)}")
     value, problems = apply_overrides(document.value, overrides)
     if problems:
         raise spec_error(document.source, problems)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from imgcls.runs import Run
 from imgcls.training.state import EpochRow
 from imgcls_cli import console, signals
 from imgcls_cli.live import TerminalObserver
+from imgcls_cli.live_sweep import SweepTerminal
 from imgcls_cli.signals import Ended
 
 DEVICE = SimpleNamespace(kind="cpu", name="a CPU", threads=2, note="", replicas=1, workers=1)
@@ -89,6 +91,17 @@ def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, epochs, 
         raise error
     assert not observer.bar.live.is_started
     assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}; imgcls resume r goes on\n")
+
+
+@pytest.mark.parametrize("terminal", [TerminalObserver, SweepTerminal])
+def test_the_command_that_goes_on_works_as_it_is_printed(terminal):
+    observer, run = terminal(Console(file=io.StringIO())), Run("my runs/it's one")
+    observer.run = observer.folder = run
+    assert shlex.split(observer._interrupted("SIGINT").partition("; ")[2]) == [
+        "imgcls", "resume", str(run.folder), "goes", "on",
+    ]  # fmt: skip
+    observer.group, observer.folder = (run, 1, 2), None
+    assert "imgcls resume 'my runs/" in observer._interrupted("SIGINT")
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Ended)])
