@@ -221,7 +221,7 @@ def wrong_sweep(record: Mapping[str, Any]) -> str:
         "states": _is_of([*record["states"].values()], int),
         "verdict": _is_of(record["verdict"], str),
     }
-    keys = _TRIAL_KEYS | dict.fromkeys(record["objective"], _NUMBER) if parts["objective"] else _TRIAL_KEYS
+    keys = {**_TRIAL_KEYS, **(dict.fromkeys(record["objective"], _NUMBER) if parts["objective"] else {})}
     trials = (_within("best", wrong_key(row, keys) or _wrong_interval(row)) for row in record["best"])
     return _first(*(f"a wrong {key}" for key, is_right in parts.items() if not is_right), *trials)
 
