@@ -31,7 +31,7 @@ def describe_environment(
         "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in packages}},
         "platform": platform.platform(),
         "backend": device.backend,
-        "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.note},
+        "device": {"kind": device.kind, "name": device.name, "threads": device.threads, "note": device.remark},
         "replicas": device.replicas,
         "workers": device.workers,
         "precision": precision,

@@ -146,7 +146,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         pretrained: str | None = None,
     ) -> None:
         self.epochs, self.run = sum(phase.epochs for phase in spec.phases), run
-        gpu = f"; {device.note}" if device.note else ""
+        gpu = f"; {device.remark}" if device.remark else ""
         self.say(f"device    {device.kind.upper()} {device.name}, {device.threads} threads, {spec.precision}{gpu}")
         if spec.distribute != "none":
             where = counted(device.workers, "process", "processes")

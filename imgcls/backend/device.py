@@ -34,6 +34,7 @@ class Device:
         name: the processor's or card's name.
         threads: of one operation; another number gives other rounding, so it is part of what makes a run repeatable.
         note: why not a GPU, where one is there and cannot be used; else empty.
+        advice: what to do about that; empty where it is not known.
         bfloat16: whether it computes in bfloat16 by instructions of its own.
         backend: what Keras computes with there: ``tensorflow``, ``jax`` or ``torch``.
         deterministic: whether the same spec and seed are sure to give the same numbers on it.
@@ -45,11 +46,17 @@ class Device:
     name: str
     threads: int
     note: str = ""
+    advice: str = ""
     bfloat16: bool = False
     backend: str = "tensorflow"
     deterministic: bool = True
     replicas: int = 1
     workers: int = 1
+
+    @property
+    def remark(self) -> str:
+        """Note and advice, as a line."""
+        return "; ".join(filter(None, (self.note, self.advice)))
 
     @property
     def rounding(self) -> str:
@@ -58,12 +65,12 @@ class Device:
         return f"{self.name}, {self.threads} threads{by}"
 
 
-def cpu_device(backend: str, threads: int, note: str = "") -> Device:
-    """Return the processor of this machine."""
+def cpu_device(backend: str, threads: int, note: str = "", advice: str = "") -> Device:
+    """Return the processor of this machine; ``note`` and ``advice`` as of ``Device``."""
     facts = cpu_facts()
     name = facts.get("model name") or platform.processor() or platform.machine() or "CPU"
     bfloat16 = not _CPU_BFLOAT16.isdisjoint(facts.get("flags", "").split())
-    return Device("cpu", name, threads, note, bfloat16, backend)
+    return Device("cpu", name, threads, note, advice, bfloat16, backend)
 
 
 def core_count() -> int:
@@ -76,9 +83,10 @@ def has_nvidia_driver() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 
-def no_gpu(note: str) -> RunError:
-    """Return the error for a GPU that was asked for and cannot be had."""
-    return RunError(f"device: gpu was asked for, but {note or 'this machine has no GPU'}")
+def no_gpu(note: str, advice: str = "") -> RunError:
+    """Return the error for a GPU that was asked for and cannot be had; ``note`` and ``advice`` as of ``Device``."""
+    why = "; ".join(filter(None, (note or "this machine has no GPU", advice)))
+    return RunError(f"device: gpu was asked for, but {why}")
 
 
 def too_late() -> RunError:

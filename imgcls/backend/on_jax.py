@@ -36,10 +36,10 @@ def start(device: str, _threads: int | None) -> Device:
         if device == "cpu":
             raise too_late()
         return _gpu(first, deterministic=deterministic)
-    note = _why_no_gpu(jax)
+    why = _why_no_gpu(jax)
     if device == "gpu":
-        raise no_gpu(note)
-    return cpu_device("jax", core_count(), note if device == "auto" else "")
+        raise no_gpu(*why)
+    return cpu_device("jax", core_count(), *(why if device == "auto" else ()))
 
 
 def _set_flags() -> bool:
@@ -73,8 +73,8 @@ def _capability(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
 
-def _why_no_gpu(jax: Any) -> str:
-    """Say why JAX cannot use an NVIDIA card that is there; an empty string where there is none."""
+def _why_no_gpu(jax: Any) -> tuple[str, str]:
+    """Say why JAX cannot use an NVIDIA card that is there, and what helps; nothing where there is none."""
     if not has_nvidia_driver() or jax.config.jax_platforms == "cpu":
-        return ""
-    return "the NVIDIA GPU cannot be used: this JAX finds no CUDA; pip install 'jax[cuda12]' brings it"
+        return "", ""
+    return "the NVIDIA GPU cannot be used: this JAX finds no CUDA", "pip install 'jax[cuda12]' brings it"

@@ -28,12 +28,12 @@ def start(device: str, threads: int | None) -> Device:
     tf.get_logger().setLevel("ERROR")  # it warns of every new network that it is traced
     threads = _fix_threads(tf, threads)
     tf.config.experimental.enable_op_determinism()
-    note = "" if found else _why_no_gpu(tf)
+    why = ("", "") if found else _why_no_gpu(tf)
     if device == "gpu" and not found:
-        raise no_gpu(note)
+        raise no_gpu(*why)
     _show_gpus(tf, found if device != "cpu" else [])
     if device == "cpu" or not found:
-        return cpu_device("tensorflow", threads, note if device == "auto" else "")
+        return cpu_device("tensorflow", threads, *(why if device == "auto" else ()))
     details = tf.config.experimental.get_device_details(found[0])
     bfloat16 = details.get("compute_capability", (0, 0)) >= GPU_WITH_BFLOAT16
     return Device("gpu", details.get("device_name", "GPU"), threads, bfloat16=bfloat16)
@@ -61,10 +61,10 @@ def _show_gpus(tf: Any, gpus: list[Any]) -> None:
             raise too_late() from error
 
 
-def _why_no_gpu(tf: Any) -> str:
-    """Say why TensorFlow cannot use an NVIDIA card that is there; an empty string where there is none."""
+def _why_no_gpu(tf: Any) -> tuple[str, str]:
+    """Say why TensorFlow cannot use an NVIDIA card that is there, and what helps; nothing where there is none."""
     if not has_nvidia_driver():
-        return ""
+        return "", ""
     if not tf.test.is_built_with_cuda():
-        return "the NVIDIA GPU cannot be used: this TensorFlow is built without CUDA"
-    return "the NVIDIA GPU cannot be used: CUDA's libraries are missing; pip install 'imgcls[gpu]' brings them"
+        return "the NVIDIA GPU cannot be used: this TensorFlow is built without CUDA", ""
+    return "the NVIDIA GPU cannot be used: CUDA's libraries are missing", "pip install 'imgcls[gpu]' brings them"

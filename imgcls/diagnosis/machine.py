@@ -104,8 +104,7 @@ def device(_runs_dir: Path, _cache_dir: Path | None) -> Iterator[Line]:
     if not found["is_right"]:
         yield Line("problem", "device", f"{found['name']} computes a convolution wrongly", _REINSTALL)
     elif found["note"]:
-        _, _, advice = found["note"].rpartition("; ")
-        yield Line("note", "device", f"runs use the processor: {found['note'].removesuffix('; ' + advice)}", advice)
+        yield Line("note", "device", f"runs use the processor: {found['note']}", found["advice"])
     else:
         names = ", ".join(found["gpus"]) or "the processor"
         yield Line("ok", "device", f"TensorFlow starts and computes on {names}")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from imgcls.backend.device import Device, no_gpu
 from imgcls.diagnosis import CHECKS, Line, diagnosing, installed, machine, places
 
 NOWHERE = Path("runs"), None
@@ -75,12 +76,19 @@ def test_a_check_that_fails_is_told_and_stops_no_other(monkeypatch, topic):
 
 
 def test_a_gpu_that_cannot_be_used_is_told_with_what_to_install(monkeypatch):
-    found = {"name": "x", "note": "the GPU cannot be used: no CUDA; pip install 'imgcls[gpu]' brings it"}
+    found = {"name": "x", "note": "the GPU cannot be used; no CUDA", "advice": "pip install 'imgcls[gpu]' brings it"}
     program = f"print({json.dumps(json.dumps({**found, 'gpus': [], 'is_right': True}))})"
     monkeypatch.setattr(machine, "_probe", [started(program)])
     (line,) = machine.device(*NOWHERE)
     assert (line.kind, line.advice) == ("note", "pip install 'imgcls[gpu]' brings it")
-    assert line.text == "runs use the processor: the GPU cannot be used: no CUDA"
+    assert line.text == "runs use the processor: the GPU cannot be used; no CUDA"
+
+
+def test_a_run_is_told_why_it_has_no_gpu_and_what_helps():
+    device = Device("cpu", "a processor", 2, "no CUDA", "install it")
+    assert (device.remark, Device("cpu", "a processor", 2).remark) == ("no CUDA; install it", "")
+    assert str(no_gpu("no CUDA", "install it")) == "device: gpu was asked for, but no CUDA; install it"
+    assert str(no_gpu("")) == "device: gpu was asked for, but this machine has no GPU"
 
 
 @pytest.mark.parametrize(

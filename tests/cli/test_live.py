@@ -18,7 +18,7 @@ from imgcls_cli.live import TerminalObserver
 from imgcls_cli.live_sweep import SweepTerminal
 from imgcls_cli.signals import Ended
 
-DEVICE = SimpleNamespace(kind="cpu", name="a CPU", threads=2, note="", replicas=1, workers=1)
+DEVICE = SimpleNamespace(kind="cpu", name="a CPU", threads=2, remark="", replicas=1, workers=1)
 SPEC = SimpleNamespace(precision="float32", distribute="none", stages=(), phases=(SimpleNamespace(epochs=300),))
 DATASET = SimpleNamespace(
     splits={"train": range(2)}, images=SimpleNamespace(shape=(2, 8, 8, 1)), classes=("a", "b"), findings=()
