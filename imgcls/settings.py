@@ -133,4 +133,6 @@ def plain_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return f"[{', '.join(map(plain_text, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {plain_text(item)}' for key, item in value.items())}}}"
     return "none" if value is None else str(value)

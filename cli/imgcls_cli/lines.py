@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["duration", "print_figures", "print_line"]
+__all__ = ["duration", "objective_text", "print_figures", "print_line"]
 
 LABEL_COLUMNS = 10
 
@@ -69,6 +69,11 @@ def _needed(name: str, cells: Sequence[str], *, wraps: bool) -> int:
     """Return how many characters a column takes, with the space around it."""
     texts = [*name.splitlines(), *(part for cell in cells for part in (cell.split() if wraps else (cell,)))]
     return max(map(len, texts)) + 2
+
+
+def objective_text(name: str, value: float) -> str:
+    """Return what a trial of a sweep reached of an objective: a count, a time, or a share or loss of four digits."""
+    return f"{value:,.0f}" if name.endswith("params") else duration(value) if name == "seconds" else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcls.settings import plain_text
 from imgcls.wording import counted
-from imgcls_cli.lines import duration
+from imgcls_cli.lines import duration, objective_text
 from imgcls_cli.live import TerminalObserver, resume_command
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class SweepTerminal(TerminalObserver):
             message = trial.facts.get("message", "")
             return f"{trial.state}: {message}" if message else trial.state
         figures = ", ".join(
-            f"{name} {value:.4g}" if name in ("seconds", "total_params", "trainable_params") else f"{name} {value:.4f}"
+            f"{name} {objective_text(name, value)}"
             for name, value in zip(self.sweep.objective, trial.values, strict=True)
         )
         return f"{figures}  ({duration(trial.facts.get('seconds', 0.0))})"
@@ -64,4 +64,4 @@ class SweepTerminal(TerminalObserver):
     def _best(self, best: Trial | None) -> str:
         if best is None or len(self.sweep.objective) > 1:
             return ""
-        return f"best {best.values[0]:.4f} (trial {best.number + 1})"
+        return f"best {objective_text(self.sweep.objective[0], best.values[0])} (trial {best.number + 1})"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgcls.settings import plain_text
-from imgcls_cli.lines import duration, print_figures, print_line
+from imgcls_cli.lines import duration, objective_text, print_figures, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,17 +41,13 @@ def _print_best(best: Sequence[Mapping[str, Any]], objective: Sequence[str], con
         [
             str(row["trial"]),
             *(plain_text(row["point"].get(name)) for name in parameters),
-            *(_number(name, row[name]) for name in objective),
+            *(objective_text(name, row[name]) for name in objective),
             *(_spread(row[key]) for key in known),
             duration(row["seconds"]) if row.get("seconds") is not None else "-",
         ]
         for row in best
     ]
     print_figures(console, header, rows, words=parameters, dropped=("time", "95 % interval"))
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name.endswith("params") else duration(value) if name == "seconds" else f"{value:.4f}"
 
 
 def _spread(value: Any) -> str:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from imgcls.runs import Run
+from imgcls.sweep.study import Trial
 from imgcls.training.state import EpochRow
 from imgcls_cli import console, signals
 from imgcls_cli.live import TerminalObserver
@@ -102,6 +103,16 @@ def test_the_command_that_goes_on_works_as_it_is_printed(terminal):
     ]  # fmt: skip
     observer.group, observer.folder = (run, 1, 2), None
     assert "imgcls resume 'my runs/" in observer._interrupted("SIGINT")
+
+
+def test_an_objective_is_shown_as_it_is_in_the_summary_of_the_sweep():
+    screen = io.StringIO()
+    with SweepTerminal(Console(file=screen, width=200)) as observer:
+        observer.sweep = SimpleNamespace(trial_count=3, objective=("val_accuracy", "total_params", "seconds"))
+        point = {"optimizer": {"name": "sgd", "nesterov": True, "momentum": None}}
+        observer.trial_ended(Trial(0, point, "completed", (0.5, 1234567.0, 75.0), facts={"seconds": 2.0}), None, 1)
+    figures = "val_accuracy 0.5000, total_params 1,234,567, seconds 1 min 15 s"
+    assert screen.getvalue() == f"1/3  optimizer {{name: sgd, nesterov: true, momentum: none}}: {figures}  (2.0 s)\n"
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Ended)])
