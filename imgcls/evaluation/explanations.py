@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgcls.backend import memory_is_told
 from imgcls.errors import RunError, SpecError, nearest
 from imgcls.models import averaged_network
 from imgcls.models.backbones import OWN_NAME
@@ -54,6 +55,7 @@ class Explainer:
     output: Any
     is_mirrored: bool
 
+    @memory_is_told()
     def maps(self, images: NDArray[np.uint8], classes: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Return how much each place speaks for a class: float32 (n, height, width), 0..1.
 
@@ -62,6 +64,9 @@ class Explainer:
         Args:
             images: uint8 (n, height, width, channels), 0..255.
             classes: int (n,), the class that each map is about.
+
+        Raises:
+            RunError: memory ran out.
         """
         found = np.empty(images.shape[:3], np.float32)
         size = max(1, min(_MAX_BATCH, _BATCH_VALUES // int(np.prod(images.shape[1:]))))

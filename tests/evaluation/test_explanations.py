@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import imgcls
-from imgcls import SpecError
+from imgcls import RunError, SpecError
 from imgcls.evaluation.explanations import build_explainer
 from imgcls.models import averaged
 
@@ -48,6 +48,19 @@ def network(run):
 def share_on(maps, masks):
     """The share of each map's mass that lies on the square."""
     return (maps * masks).sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
+
+
+def test_running_out_of_memory_for_the_maps_is_told(monkeypatch):
+    image = keras.Input((8, 8, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(image))
+    explainer = build_explainer(keras.Model(image, keras.layers.Dense(2, "softmax")(features)))
+
+    def too_much(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(explainer.opened, "call", too_much)
+    with pytest.raises(RunError, match="out of memory"):
+        explainer.maps(np.zeros((1, 8, 8, 3), np.uint8), np.zeros(1, int))
 
 
 def test_the_mass_of_a_map_lies_on_the_square_that_decides_the_class(network):
