@@ -136,6 +136,11 @@ def test_an_mlflow_server_that_does_not_answer_is_told_before_the_training_and_s
     with pytest.raises(RunError, match="tracking: mlflow: "):
         imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path / "runs")
     assert time.monotonic() - began < 60
+    (tmp_path / "file").touch()
+    for address in (f"sqlite:///{tmp_path}/file/mlflow.db", "http://[no"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(RunError, match="tracking: mlflow: "):
+            imgcls.train(BASE, {"tracking": "mlflow"}, runs_dir=tmp_path / "runs")
 
 
 @pytest.mark.long

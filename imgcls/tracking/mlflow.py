@@ -43,7 +43,7 @@ class MlflowTracker:
     """Logs a run; one that is gone on with is the same run there.
 
     Raises:
-        RunError: the server cannot be reached.
+        RunError: the server cannot be reached, or the folder not be written.
     """
 
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class MlflowTracker:
             found = self._client.get_experiment_by_name(name)
             experiment = found.experiment_id if found else self._client.create_experiment(name)
             self._id = self._begun_before() or self._begin(experiment, settings)
-        except MlflowException as error:
+        except (MlflowException, OSError, ValueError) as error:  # also of an address that is none, of a folder
             raise RunError(f"tracking: mlflow: {first_line(error)}") from error
 
     def _begun_before(self) -> str | None:
