@@ -315,17 +315,22 @@ def _speed(result: TrainingResult, precision: str, replicas: int) -> dict[str, f
 
 
 def refuse_changed(run: Run, dataset: Dataset) -> None:
-    """Raise if an image is not what the run saw.
+    """Raise if an image is not what the run saw: its content, its class, or the part that it is in.
+
+    The order of the images needs no comparing: it follows from their names.
 
     Raises:
-        DataError: names what changed, what is missing and what is new.
+        DataError: names what changed, what is missing, what is new and what moved.
     """
-    seen = {row["path"]: row["sha256"] for row in run.manifest}
-    now = {path: digest for path, _, _, digest in _manifest(dataset)}
+    seen = {row["path"]: (row["label"], row["split"], row["sha256"]) for row in run.manifest}
+    now = {path: rest for path, *rest in _manifest(dataset)}
+    both = [(path, was, now[path]) for path, was in seen.items() if path in now]
     differences = {
-        "changed": [path for path in seen if path in now and now[path] != seen[path]],
+        "changed": [path for path, (_, _, was), (_, _, digest) in both if was != digest],
+        "relabelled": [path for path, (was, _, _), (label, _, _) in both if was != label],
         "missing": [path for path in seen if path not in now],
         "new": [path for path in now if path not in seen],
+        "in another part": [path for path, (_, was, _), (_, split, _) in both if was != split],
     }
     found = [f"{what}: {some(sorted(paths), 5)}" for what, paths in differences.items() if paths]
     if found:

@@ -9,6 +9,7 @@ from PIL import Image
 
 import imgcls
 from imgcls import DataError, DegenerateError, RunError, SpecError
+from imgcls.files import write_csv
 from imgcls.runs import Status, layout
 
 LAYERS = [{"conv": 4}, {"max_pool": 2}, "flatten", {"dropout": 0.2}]
@@ -162,7 +163,24 @@ def test_evaluation_refuses_data_that_changed(spec, color_photos, tmp_path):
     Image.new("RGB", (16, 12)).save(color_photos / "red" / "00.png")
     (color_photos / "blue" / "07.png").unlink()
     Image.new("RGB", (16, 12), (9, 9, 9)).save(color_photos / "green" / "new.png")
-    with pytest.raises(DataError, match=r"changed: red/00\.png; missing: blue/07\.png; new: green/new\.png\)"):
+    with pytest.raises(DataError, match=r"changed: red/00\.png; missing: blue/07\.png; new: green/new\.png"):
+        imgcls.evaluate(run)
+
+
+def test_evaluation_refuses_images_of_another_class_or_part(color_photos, tmp_path):
+    parts = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
+    rows = [(f"{name}/{number:02}.png", name, part) for name in ("blue", "green") for number, part in enumerate(parts)]
+
+    def written(rows):
+        write_csv(color_photos / "list.csv", ("path", "label", "split"), rows)
+
+    written(rows)
+    data = {"source": "csv", "path": str(color_photos / "list.csv")}
+    run = imgcls.train({"data": data, "resolution": 8, "architecture": ["flatten"], "epochs": 1}, runs_dir=tmp_path)
+    written(rows[::-1])
+    imgcls.evaluate(run)  # the order of the rows is nothing that counts
+    written([("blue/00.png", "green", "train"), *rows[1:12], ("blue/12.png", "blue", "test"), *rows[13:]])
+    with pytest.raises(DataError, match=r"\(relabelled: blue/00\.png; in another part: blue/12\.png\)"):
         imgcls.evaluate(run)
 
 
