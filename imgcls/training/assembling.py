@@ -20,6 +20,7 @@ from imgcls.models import FrozenSplit, folded, fused, split_frozen, summarize
 from imgcls.spec import Spec
 from imgcls.spec.architecture import BackboneSpec
 from imgcls.spec.augmentation import AugmentationSpec
+from imgcls.training.checkpoint import Checkpoint
 from imgcls.training.distributed import ReplicaTrainer, SlicedFeed
 from imgcls.training.features import FrozenLayers
 from imgcls.training.feed import TrainingFeed
@@ -47,6 +48,8 @@ class StageParts:
         validate: gives loss and accuracy on the validation part; None where there is none.
         flops: of a training step for each image: the forward pass, and twice that for the gradients of what learns.
         features_seconds: what computing the features of frozen layers took.
+        on_features: whether these are stored, and read in each epoch; their last digits may be others than those of
+            features that each epoch computes.
         distribution: over what the stage is spread.
     """
 
@@ -55,6 +58,7 @@ class StageParts:
     validate: Validate | None
     flops: int
     features_seconds: float = 0.0
+    on_features: bool = False
     distribution: Distribution = ALONE
 
 
@@ -79,13 +83,14 @@ class Assembler:
     _kept: set[str] = field(default_factory=set)  # keys of features that another run may want
     _passing: set[str] = field(default_factory=set)  # of those that come from what this run itself trained or drew
 
-    def __call__(self, spec: Spec, epoch: int) -> StageParts:
+    def __call__(self, spec: Spec, epoch: int, found: Checkpoint | None = None) -> StageParts:
         """Return the parts of a stage; ``trainable`` is set in the network as the stage wants it.
 
         Args:
             epoch: which the stage begins with, counted from the first of the training.
+            found: where the stage is gone on from, on stored features or not as it began.
         """
-        parts = self._on_one_device(spec, epoch)
+        parts = self._on_one_device(spec, epoch, found)
         return parts if self.distribution.replicas == 1 else self._spread(parts)
 
     def _spread(self, parts: StageParts) -> StageParts:
@@ -100,7 +105,7 @@ class Assembler:
             distribution=self.distribution,
         )
 
-    def _on_one_device(self, spec: Spec, epoch: int) -> StageParts:
+    def _on_one_device(self, spec: Spec, epoch: int, found: Checkpoint | None) -> StageParts:
         split = split_frozen(self.network)
         if split is None:
             return self._whole(spec)
@@ -109,10 +114,11 @@ class Assembler:
         base = self.distribution.made(lambda: folded(split.base))
         frozen = FrozenLayers(spec, base, origin, self.dataset, self.cache, self.machine)
         views = stored_views(spec, epoch)
-        if self._is_worth_storing(spec, split, frozen, views):
+        on_features = found.on_features if found is not None else None
+        if self._is_worth_storing(spec, split, frozen, views) if on_features is None else on_features:
             self._note_keys(spec, frozen, views, epoch)
             try:
-                return self._on_features(spec, split, frozen, views)
+                return replace(self._on_features(spec, split, frozen, views), on_features=True)
             except RunError as error:
                 log.warning("frozen layers are computed in every epoch: %s", error)
         return self._through_frozen(spec, split, frozen, self._validation(self.network))
@@ -135,12 +141,17 @@ class Assembler:
 
     def _is_worth_storing(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, views: Sequence[int]) -> bool:
         """Return whether reading features is clearly faster than computing them, and the disk has room for them."""
-        splits = self.dataset.splits
-        stored = len(splits.get("validation", ())) + len(views) * len(splits["train"])
         passes = len(views) or 1  # where the training images always change, it is about those of validation
         saved_s = summarize(split.base).flops * (spec.epochs - passes) / _COMPUTED_A_SECOND
         read_s = frozen.image_bytes * spec.epochs / _READ_A_SECOND
-        return saved_s > 2 * read_s and self.cache.has_room(stored * frozen.image_bytes)
+        if saved_s <= 2 * read_s:
+            return False
+        return self.cache.has_room(sum(frozen.missing_bytes(*each) for each in self._used(views)))
+
+    def _used(self, views: Sequence[int]) -> list[tuple[str, int]]:
+        """Return of which part, and which view of it, features are used."""
+        validation = [("validation", 0)] if "validation" in self.dataset.splits else []
+        return [*(("train", view) for view in views), *validation]
 
     def _on_features(self, spec: Spec, split: FrozenSplit, frozen: FrozenLayers, views: Sequence[int]) -> StageParts:
         """Compute what frozen layers give for the images, as far as these are the same in all epochs."""
@@ -185,9 +196,7 @@ class Assembler:
         """Note who may want these features: others do where they are of weights that this run did not make."""
         assert isinstance(spec.architecture, BackboneSpec)
         shared = spec.architecture.is_pretrained and epoch == 1
-        keys = {frozen.key("train", view) for view in views}
-        if "validation" in self.dataset.splits:
-            keys.add(frozen.key("validation"))
+        keys = (frozen.key(*each) for each in self._used(views))
         (self._kept if shared else self._passing).update(keys)
 
     def _feed(self, spec: Spec) -> TrainingFeed:

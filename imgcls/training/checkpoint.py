@@ -55,6 +55,7 @@ class Checkpoint:
         arrays: what a step changes, and the weights that may be gone back to; by group and place in it.
         underway: what is done of the next epoch.
         phases: seconds of each phase of the run so far.
+        on_features: as ``StageParts``; None where an earlier version did not note it.
     """
 
     state: TrainingState
@@ -62,13 +63,14 @@ class Checkpoint:
     underway: Underway | None = None
     spent: Spent = Spent()
     phases: Mapping[str, float] = field(default_factory=dict)
+    on_features: bool | None = None
 
     @property
     def stored(self) -> Stored:
         """The checkpoint as it goes to the disk."""
         underway = None if self.underway is None else asdict(self.underway)
         record = {"state": asdict(self.state), "underway": underway, "spent": asdict(self.spent)}
-        return Stored(record | {"phases": dict(self.phases)}, self.arrays)
+        return Stored(record | {"phases": dict(self.phases), "on_features": self.on_features}, self.arrays)
 
     def group(self, name: str) -> list[NDArray[Any]] | None:
         """Return the arrays of a group in their order; None where it has none."""
@@ -82,6 +84,7 @@ class _Record:
     underway: Underway | None
     spent: Spent
     phases: dict[str, float]
+    on_features: bool | None = None
 
 
 def from_stored(stored: Stored) -> Checkpoint:
@@ -94,7 +97,7 @@ def from_stored(stored: Stored) -> Checkpoint:
         record = TypeAdapter(_Record).validate_python(stored.record)
     except ValidationError as error:
         raise DataError("the checkpoint is none that this version of imgcls can read") from error
-    return Checkpoint(record.state, stored.arrays, record.underway, record.spent, record.phases)
+    return Checkpoint(record.state, stored.arrays, record.underway, record.spent, record.phases, record.on_features)
 
 
 def taken(groups: Mapping[str, Iterable[Any]]) -> dict[str, NDArray[Any]]:

@@ -69,6 +69,12 @@ class FrozenLayers:
         assert isinstance(found, Prepared)
         return found.images
 
+    def missing_bytes(self, split: str, view: int = 0) -> int:
+        """Return what ``features`` would add to the cache."""
+        if self.cache.folder(self.key(split, view)).exists():
+            return 0
+        return len(self.dataset.splits[split]) * self.image_bytes
+
     @property
     def image_bytes(self) -> int:
         """What the features of one image take."""

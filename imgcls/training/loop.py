@@ -11,7 +11,7 @@ import keras
 from imgcls.models import set_trainable, summarize
 from imgcls.spec import Spec
 from imgcls.training.assembling import StageParts
-from imgcls.training.checkpoint import NETWORK, Spent, put_back
+from imgcls.training.checkpoint import NETWORK, Checkpoint, Spent, put_back
 from imgcls.training.progress import Keeper, Progress
 from imgcls.training.stage import StageTraining
 from imgcls.training.state import Stage, TrainingResult, TrainingState
@@ -22,7 +22,7 @@ __all__ = ["train_network"]
 def train_network(
     spec: Spec,
     network: keras.Model,
-    assemble: Callable[[Spec, int], StageParts],
+    assemble: Callable[[Spec, int, Checkpoint | None], StageParts],
     progress: Progress,
     keeper: Keeper | None = None,
 ) -> TrainingResult:
@@ -30,8 +30,8 @@ def train_network(
 
     Args:
         network: what has the weights, and is saved in the end.
-        assemble: gives what a phase works with, which begins with an epoch; called when it is set which layers of the
-            network learn in it.
+        assemble: gives what a phase works with, which begins with an epoch, and may be gone on with from a checkpoint;
+            called when it is set which layers of the network learn in it.
         keeper: is given checkpoints, and may have one to go on from.
 
     Raises:
@@ -49,7 +49,7 @@ def train_network(
         stage = _stage(len(state.stages) + 1, phase, network)
         if spec.stages:
             progress.stage(stage)
-        parts = assemble(phase, state.first_epoch)
+        parts = assemble(phase, state.first_epoch, found)
         training = StageTraining(stage, network, parts, progress, keeper, state, spent)
         underway = training.go_on_from(found) if found is not None else None
         found = None  # its arrays take memory

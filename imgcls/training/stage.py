@@ -139,13 +139,8 @@ class StageTraining:
             self._keep(Underway(step, time.perf_counter() - self._begun))
 
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
-        """Return all that a step changes, and what it is computed from."""
-        trainer, own = self._parts.trainer, {id(each) for each in self._network.variables}
-        return {
-            NETWORK: self._network.variables,
-            "trainer": [each for each in trainer.variables if id(each) not in own],
-            "optimizer": trainer.optimizer.variables,
-        }
+        """Return all that a step changes; what is fitted has copies of frozen weights beside, which are made anew."""
+        return {NETWORK: self._network.variables, "optimizer": self._parts.trainer.optimizer.variables}
 
     def _is_due(self, *, is_epoch_over: bool) -> bool:
         return self._keeper is not None and self._keeper.is_due(self._size_bytes, is_epoch_over=is_epoch_over)
@@ -166,7 +161,8 @@ class StageTraining:
                 groups["metrics"] = self._parts.trainer.metrics_variables
         if self._best is not None and (underway is not None or self._best is not self._finite):
             groups["best"] = self._best
-        self._keeper.keep(Checkpoint(self._state, taken(groups), underway, self.spent))
+        on_features = self._parts.on_features
+        self._keeper.keep(Checkpoint(self._state, taken(groups), underway, self.spent, on_features=on_features))
 
     def go_on_from(self, found: Checkpoint) -> Underway | None:
         """Put everything back as it was when a checkpoint was made, and return how far the epoch was."""

@@ -28,6 +28,14 @@ class Listener(Observer):
         self.passed += total if done == total else 0
 
 
+class Stops(Listener):
+    """Ends the run as Ctrl-C does, in its second epoch."""
+
+    def batch(self, epoch, step, steps, loss, accuracy):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A file of weights that tell colours apart a little, as random ones do."""
@@ -61,8 +69,8 @@ def train(color_photos, weights, tmp_path):
         "lr": 0.1,
     }
 
-    def train(**settings):
-        listener = Listener()
+    def train(listener=None, **settings):
+        listener = listener or Listener()
         run = imgcls.train(spec | settings, runs_dir=tmp_path / "runs", observer=listener)
         return run, listener.passed
 
@@ -179,6 +187,27 @@ def test_features_that_are_larger_than_what_they_save_or_than_the_disk_are_not_s
     monkeypatch.setattr("imgcls.data.cache.Cache.has_room", lambda self, needed: room)
     _, passed = train(architecture=BACKBONE | {"weights": weights, "trainable": trainable})
     assert passed == 0
+
+
+def test_features_that_are_there_need_no_room(train, monkeypatch):
+    train()
+    monkeypatch.setattr("imgcls.data.cache.Cache.has_room", lambda self, needed: needed == 0)
+    run, passed = train()
+    assert passed == 0
+    assert run.timings["phases"]["features"] > 0, "they were read"
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_what_goes_on_does_so_on_features_or_not_as_it_began(room, train, tmp_path, monkeypatch):
+    monkeypatch.setattr("imgcls.data.cache.Cache.has_room", lambda self, needed: room)
+    whole, _ = train()
+    with pytest.raises(KeyboardInterrupt):
+        train(Stops())
+    monkeypatch.setattr("imgcls.data.cache.Cache.has_room", lambda self, needed: not room)
+    run = next(each for each in imgcls.list_runs(tmp_path / "runs") if each.status.state == "interrupted")
+    run = imgcls.resume(run)
+    np.testing.assert_array_equal(history(run), history(whole))
+    assert ("features" in run.timings["phases"]) == room
 
 
 @pytest.fixture
