@@ -71,6 +71,9 @@ class Observer:
     def resuming(self, epochs: int, step: int) -> None:
         """The training goes on where it was interrupted: after so many epochs, and steps of the next."""
 
+    def kept(self, epochs: int, step: int) -> None:
+        """A checkpoint is made, from which the training could go on: after so many epochs, and steps of the next."""
+
     def stepping(self) -> AbstractContextManager[None]:
         """Give what training steps are made in.
 

@@ -57,6 +57,9 @@ class Stops(Observer):
     def epoch(self, row):
         self.at("epoch", row.epoch)
 
+    def stage(self, stage):
+        self.at("stage", stage.stage)
+
     def evaluating(self, split, images):
         self.at("evaluating")
 
@@ -200,6 +203,35 @@ def test_checkpoints_take_a_fiftieth_of_the_time_however_often_they_are_asked_fo
     assert max(later - earlier for earlier, later in pairwise(made)) < 400
 
 
+@pytest.fixture
+def seldom(monkeypatch):
+    """No checkpoint is worth its time, but those that are made however long they take."""
+    monkeypatch.setattr("imgcls.experiment.keeping._SHARE", 0.0)
+
+
+@pytest.mark.parametrize(("moment", "spec"), [(("stage", 2), STAGED), (("evaluating",), PLAIN)])
+@pytest.mark.usefixtures("seldom")
+def test_no_epoch_is_lost_after_the_last_of_a_stage(interrupted, staged, plain, cache, moment, spec):
+    run, told = interrupted(*moment, spec=spec), Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == [(3, 0)]
+    assert outcome(run) == outcome(plain if spec is PLAIN else staged)
+
+
+@pytest.mark.usefixtures("seldom")
+def test_no_epoch_is_lost_between_two(interrupted, plain, cache, monkeypatch):
+    def due(self, size_bytes, *, is_epoch_over):
+        if is_epoch_over:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunKeeper, "is_due", due)
+        run, told = interrupted("never"), Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == [(1, 0)]
+    assert outcome(run) == outcome(plain)
+
+
 def test_without_a_checkpoint_it_begins_anew_in_the_same_folder(interrupted, plain, cache):
     run, told = interrupted("epoch", 2, checkpoint="none"), Told()
     assert not run.path(layout.CHECKPOINT).exists()
@@ -235,12 +267,12 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(plain, tm
     assert outcome(run)[0] == outcome(plain)[0]
 
 
-def test_checkpoints_are_seldom_where_writing_them_takes_long(tmp_path, cache, monkeypatch):
+def test_but_for_the_last_checkpoints_are_seldom_where_writing_them_takes_long(tmp_path, cache, monkeypatch):
     monkeypatch.setattr("imgcls.experiment.keeping._BYTES_A_SECOND", 1.0)  # a guess of hours
     kept = []
-    monkeypatch.setattr(Checkpoints, "write", lambda *_: kept.append(1))
+    monkeypatch.setattr(Checkpoints, "write", lambda _, stored: kept.append(len(stored.record["state"]["history"])))
     imgcls.train(PLAIN, runs_dir=tmp_path, cache_dir=cache)
-    assert not kept
+    assert kept == [3]
 
 
 def test_a_changed_image_is_named_and_the_checkpoint_kept(interrupted, tmp_path_factory):

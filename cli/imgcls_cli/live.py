@@ -60,7 +60,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self.console = console
         self.is_quiet = False  # but for warnings
         self.nothing_yet = nothing_yet  # what an interrupt leaves that came before a run; by default, that it did
-        self.epochs = self.finished = 0
+        self.epochs = 0
+        self.kept_so_far = ""  # what the newest checkpoint holds; empty where there is none
         self.run: Run | None = None
         self.group: tuple[Run, int, int] | None = None
         self.bar = _Bar(
@@ -89,8 +90,8 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             where = f"in repeat {number} of {repeats}: {group.folder} keeps those before"
             return f"interrupted ({by}) {where}; {resume_command(group)} goes on"
         if self.run is not None:
-            done, folder = counted(self.finished, "finished epoch"), self.run.folder
-            return f"interrupted ({by}): {folder} keeps {done}; {resume_command(self.run)} goes on"
+            kept, goes_on = self.kept_so_far, "goes on" if self.kept_so_far else "begins anew"
+            return f"interrupted ({by}): {self.run.folder} keeps {kept or 'no epoch'}; {resume_command(self.run)} {goes_on}"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
 
     def joined(self, rank: int, workers: int) -> None:
@@ -123,7 +124,7 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             self.warn(finding.text)
 
     def repeating(self, group: Run, number: int, repeats: int, seed: int) -> None:
-        self.group, self.finished = (group, number, repeats), 0
+        self.group = (group, number, repeats)
         kind = "fold" if group.settings.get("folds") else "repeat"
         self.say(f"{kind:<9} {number} of {repeats}, seed {seed}")
 
@@ -131,8 +132,12 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
         self._clear()
         self.warn(f"this repeat failed: {message}")
 
+    def kept(self, epochs: int, step: int) -> None:
+        of_the_next = f" and {counted(step, 'step')} of the next" if step else ""
+        self.kept_so_far = counted(epochs, "finished epoch") + of_the_next
+
     def resuming(self, epochs: int, step: int) -> None:
-        self.finished = epochs
+        self.kept(epochs, step)
         where = f"in epoch {epochs + 1}, after its step {step}" if step else f"after {counted(epochs, 'epoch')}"
         self.say(f"resumed   {where}")
 
@@ -197,7 +202,6 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
     def epoch(self, row: EpochRow) -> None:
         self._clear()
         self.begun = None
-        self.finished += 1
         seconds = f"{row.seconds:.1f}s" if row.seconds < 1000 else f"{row.seconds:.0f}s"
         self.say(
             f"{row.epoch:>4}/{self.epochs:<4} {_loss(row.loss):>7} {row.accuracy:6.4f} {_loss(row.val_loss):>8} "

@@ -30,7 +30,8 @@ _BYTES_A_SECOND = 300e6  # a guess of what the disk takes, until the first is wr
 class RunKeeper:
     """Keeps the checkpoints of a run in its folder: after epochs, every so many minutes within one, and at a signal.
 
-    They take at most a fiftieth of the time so far, but for the one that is made when the run is told to end.
+    They take at most a fiftieth of the time so far, but for those that are made when a stage is through, or the run is
+    told to end.
 
     Args:
         run: whose folder they are in.
@@ -76,8 +77,10 @@ class RunKeeper:
         if self._store is None:
             return
         begun, self._due_since = self._due_since or time.perf_counter(), None
+        state, underway = checkpoint.state, checkpoint.underway
         try:
             self._store.write(replace(checkpoint, phases=self._clock.so_far()).stored)
+            self._observer.kept(len(state.history), 0 if underway is None else underway.step)
         except RunError as error:
             log.warning("no checkpoint: %s", error)
             if not self._told:

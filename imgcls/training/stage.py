@@ -55,7 +55,8 @@ class StageTraining:
         self._weights = _changing_weights(network)
         self._finite: Values = _copied(self._weights)  # of the last whole epoch
         self._best: Values | None = None
-        self._state = state
+        self._state = self._kept = state  # after the last whole epoch; of the newest checkpoint
+        self._is_whole = True  # whether the weights are those of the state: nothing is done of the next epoch
         self._begun = 0.0  # the running epoch, as if it had not been interrupted
 
     @property
@@ -69,14 +70,17 @@ class StageTraining:
 
     def run(self, underway: Underway | None = None) -> TrainingState:
         """Train to the stage's end, from within an epoch or between two; the network ends with its best weights."""
-        spec = self._spec
-        while self._state.stage_epochs < spec.epochs and not self._state.stopped:
-            try:
+        try:
+            while self._state.stage_epochs < self._spec.epochs and not self._state.stopped:
                 self._epoch(underway)
-            except DivergedError:
-                _restore(self._weights, self._finite)
-                raise
-            underway = None
+                underway = None
+            self._keep_whole()  # what follows may be interrupted too
+        except DivergedError:
+            _restore(self._weights, self._finite)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            self._keep_whole()
+            raise
         if self._best is not None:
             _restore(self._weights, self._best)
         elif self._is_averaged:
@@ -100,7 +104,7 @@ class StageTraining:
         except (KeyboardInterrupt, SystemExit):
             self._keep(Underway(self._parts.feed.steps, seconds, logs))
             raise
-        self._state, self._finite, self._best = state, finite, best
+        self._state, self._finite, self._best, self._is_whole = state, finite, best, True
         if self._is_due(is_epoch_over=True):
             self._keep(None)
 
@@ -124,6 +128,7 @@ class StageTraining:
         epoch, self._begun = len(self._state.history) + 1, time.perf_counter() - underway.seconds
         data = self._parts.feed.fitted(epoch, underway.step)
         self._watcher.done = underway.step
+        self._is_whole = False
         with self._parts.distribution.scope(), self._progress.stepping():
             logs = self._parts.trainer.fit(
                 **data, initial_epoch=epoch - 1, epochs=epoch, verbose=0, shuffle=False, callbacks=[self._watcher]
@@ -150,6 +155,11 @@ class StageTraining:
         """About what a checkpoint takes, asked for when the first step is done and all variables are there."""
         return sum(4 * math.prod(each.shape) for group in self._groups().values() for each in group)
 
+    def _keep_whole(self) -> None:
+        """Keep a checkpoint between two epochs, where the newest one is older."""
+        if self._is_whole and self._kept is not self._state:
+            self._keep(None)
+
     def _keep(self, underway: Underway | None) -> None:
         """Keep a checkpoint, between two epochs or of one that is underway."""
         if self._keeper is None:
@@ -163,6 +173,7 @@ class StageTraining:
             groups["best"] = self._best
         on_features = self._parts.on_features
         self._keeper.keep(Checkpoint(self._state, taken(groups), underway, self.spent, on_features=on_features))
+        self._kept = self._state
 
     def go_on_from(self, found: Checkpoint) -> Underway | None:
         """Put everything back as it was when a checkpoint was made, and return how far the epoch was."""

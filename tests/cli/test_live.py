@@ -81,17 +81,26 @@ def test_the_table_of_epochs_has_at_most_56_columns(values):
 
 
 @pytest.mark.parametrize(("error", "name"), [(KeyboardInterrupt(), "SIGINT"), (Ended(15), "SIGTERM")])
-@pytest.mark.parametrize(("epochs", "kept"), [(1, "1 finished epoch"), (2, "2 finished epochs")])
-def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, epochs, kept):
+@pytest.mark.parametrize(
+    ("checkpoints", "kept"),
+    [
+        ([], "no epoch; imgcls resume r begins anew"),
+        ([(1, 0)], "1 finished epoch; imgcls resume r goes on"),
+        ([(1, 0), (2, 7)], "2 finished epochs and 7 steps of the next; imgcls resume r goes on"),
+    ],
+)
+def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, checkpoints, kept):
     observer, screen = observed()
     with pytest.raises(type(error)), observer:
         observer.started(SPEC, Run("r"), DEVICE, 10)
-        for number in range(1, epochs + 1):
+        for number in (1, 2, 3):
             observer.epoch(epoch(number))
+        for checkpoint in checkpoints:
+            observer.kept(*checkpoint)
         observer.batch(9, 1, 2, 0.5, 0.5)
         raise error
     assert not observer.bar.live.is_started
-    assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}; imgcls resume r goes on\n")
+    assert screen.getvalue().endswith(f"interrupted ({name}): r keeps {kept}\n")
 
 
 @pytest.mark.parametrize("terminal", [TerminalObserver, SweepTerminal])
