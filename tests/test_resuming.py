@@ -232,6 +232,32 @@ def test_no_epoch_is_lost_between_two(interrupted, plain, cache, monkeypatch):
     assert outcome(run) == outcome(plain)
 
 
+def test_a_signal_while_the_average_is_put_into_the_network_breaks_nothing(interrupted, plain, cache, monkeypatch):
+    from keras import Variable
+
+    from imgcls.training.stage import StageTraining
+
+    averaged, assign, left = StageTraining._averaged, Variable.assign, [0]
+
+    def counted(self, own):
+        left[0] = 2  # of four
+        return averaged(self, own)
+
+    def stopping(self, value):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return assign(self, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StageTraining, "_averaged", counted)
+        patched.setattr(Variable, "assign", stopping)
+        run, told = interrupted("never"), Told()
+    run = imgcls.resume(run, cache_dir=cache, observer=told)
+    assert told.resumed == [(0, 20)]
+    assert outcome(run) == outcome(plain)
+
+
 def test_without_a_checkpoint_it_begins_anew_in_the_same_folder(interrupted, plain, cache):
     run, told = interrupted("epoch", 2, checkpoint="none"), Told()
     assert not run.path(layout.CHECKPOINT).exists()

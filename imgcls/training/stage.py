@@ -91,6 +91,7 @@ class StageTraining:
     def _epoch(self, underway: Underway | None) -> None:
         """Train for the next epoch, or for what is left of it, validate, and decide how to go on."""
         logs, seconds = self._fit(underway or Underway(0, 0.0))
+        finite: Values | None = None
         try:
             self._watcher.raise_late()
             finite = _finite_copy(self._weights, len(self._state.history) + 1, self._parts.feed.steps)
@@ -102,6 +103,8 @@ class StageTraining:
                     best = _copied(self._weights) if self._is_averaged else finite
             self._progress.epoch(state.history[-1])
         except (KeyboardInterrupt, SystemExit):
+            if finite is not None:
+                _restore(self._weights, finite)  # some may be those of the average
             self._keep(Underway(self._parts.feed.steps, seconds, logs))
             raise
         self._state, self._finite, self._best, self._is_whole = state, finite, best, True
@@ -114,8 +117,8 @@ class StageTraining:
         if not self._is_averaged:
             yield
             return
-        take_average(self._parts.trainer.optimizer)
         try:
+            take_average(self._parts.trainer.optimizer)
             yield
         finally:
             _restore(self._weights, own)
