@@ -103,7 +103,7 @@ def choose_precision(
     shown = images * sum(phase.epochs for phase in spec.phases)
     if shown < _FEW_STEPS * spec.batch:
         return _SHORT
-    phase = max(spec.phases, key=lambda phase: phase.epochs)
+    phase = _largest(spec, shape, classes)
     phase = phase.model_copy(update={"batch": min(phase.batch, images)})
     speed = _FLOP_A_SECOND[device.kind]
     path = folder / f"{_key(phase, device, shape, classes)}.json"
@@ -168,6 +168,27 @@ class _Machine(_Stored):
 _Remembered = TypeVar("_Remembered", _Note, _Machine)
 
 
+def _largest(spec: Spec, shape: tuple[int, int, int], classes: int) -> Spec:
+    """Return the phase that most of the training's work is in, the last of equals."""
+    if len(spec.phases) == 1:
+        return spec.phases[0]
+    network = _network(_in(spec, "float32"), shape, classes)
+
+    def work(phase: Spec) -> int:
+        set_trainable(network, phase.architecture)
+        learning, frozen = _flops(network)
+        return phase.epochs * learning + _frozen_passes(phase) * frozen
+
+    return max(reversed(spec.phases), key=work)
+
+
+def _flops(network: keras.Model) -> tuple[int, int]:
+    """Return the FLOPs of a training step of what learns, for each image, and of a pass through the frozen layers."""
+    split = split_frozen(network)
+    frozen = summarize(split.base).flops if split else 0
+    return TRAINING * (summarize(network).flops - frozen), frozen
+
+
 def _surveyed(
     phase: Spec, shape: tuple[int, int, int], classes: int, *, speed: float, least_flops: float
 ) -> tuple[_Note, str]:
@@ -177,10 +198,7 @@ def _surveyed(
         What to remember, and how it was measured, for people.
     """
     network = _network(_in(phase, "float32"), shape, classes)
-    split = split_frozen(network)
-    frozen = summarize(split.base).flops if split else 0
-    summary = summarize(network)
-    learning = TRAINING * (summary.flops - frozen)
+    summary, (learning, frozen) = summarize(network), _flops(network)
     share = _frozen_passes(phase) / phase.epochs
     dense = sum(layer.flops for layer in summary.layers if layer.kind in _DENSE) / max(1, summary.flops)
     note = _Note(flops=learning + share * frozen, dense=dense)

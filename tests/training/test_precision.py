@@ -205,6 +205,23 @@ def test_measuring_leaves_no_trace_in_the_training_after_it(quickly, color_photo
         np.testing.assert_array_equal(now, before)
 
 
+@pytest.mark.parametrize(("epochs", "measured"), [((10, 10), 2), ((40, 1), 1), ((1, 1, 1), 3)])
+def test_of_stages_the_one_with_most_of_the_work_is_measured(epochs, measured, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(precision, "_FEW_STEPS", 0)
+    monkeypatch.setattr(precision, "_surveyed", lambda phase, *_, **__: seen.append(phase) or (note, ""))
+    note = precision._Note(flops=1.0, dense=0.0)
+    backbone = {"backbone": "mobilenet", "cut": "conv_pw_2_relu", "weights": "none", "head": ["global_average_pool"]}
+    trainable = ["none", "all", "all"]
+    stages = [
+        {"epochs": count, "lr": 10.0**-number, "trainable": trainable[number]} for number, count in enumerate(epochs)
+    ]
+    augmentation = {"rotation": 9}  # frozen layers are passed in every epoch
+    spec = load_spec({"data": "digits", "architecture": backbone, "stages": stages, "augmentation": augmentation}).spec
+    precision.choose_precision(spec.completed(), DEVICE, (32, 32, 3), CLASSES, IMAGES, tmp_path)
+    assert [phase.lr.initial for phase in seen] == [10.0 ** (1 - measured)]
+
+
 @pytest.mark.parametrize(
     ("settings", "of_frozen"),
     [
