@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -156,6 +157,18 @@ def test_it_goes_on_within_an_epoch(interrupted, staged, cache, moment):
     run = imgcls.resume(run, cache_dir=cache, observer=told)
     assert told.resumed == [(moment[1] - 1, moment[2])]
     assert outcome(run) == outcome(staged), "however many steps are done at once"
+
+
+@pytest.mark.usefixtures("one_step_at_once")
+def test_it_goes_on_within_an_epoch_of_which_float16_skipped_steps(interrupted, tmp_path, cache, monkeypatch):
+    import keras
+
+    scaling = partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**24)  # halved until nothing overflows
+    monkeypatch.setattr(keras.optimizers, "LossScaleOptimizer", scaling)
+    spec = PLAIN | {"precision": "float16", "optimizer": "sgd", "lr": {"initial": 0.1, "schedule": "linear"}}
+    whole = imgcls.train(spec, runs_dir=tmp_path / "whole", cache_dir=cache)
+    run = imgcls.resume(interrupted("step", 1, 13, spec=spec), cache_dir=cache)
+    assert outcome(run) == outcome(whole)
 
 
 def test_it_can_be_interrupted_again_and_again(interrupted, plain, cache):

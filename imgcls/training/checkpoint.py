@@ -30,11 +30,13 @@ class Underway:
         step: how many of its steps are done.
         seconds: that they took.
         logs: its loss and accuracy, where all steps are done and the validation is left.
+        first: the optimizer's count of steps when it began; None where an earlier version did not note it.
     """
 
     step: int
     seconds: float
     logs: dict[str, float] | None = None
+    first: int | None = None
 
 
 @dataclass(frozen=True)

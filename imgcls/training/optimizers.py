@@ -38,15 +38,17 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 
     def __init__(self, steps_per_epoch: int) -> None:
         self.rates = keras.Variable(np.zeros(steps_per_epoch), trainable=False, dtype="float32", name="rates")
+        self.last = 0.0  # the rate of the epoch's last step
 
-    def load(self, rates: NDArray[np.float32]) -> None:
-        """Set the rates of the steps to come, float32 (steps_per_epoch,)."""
-        self.rates.assign(rates)
+    def load(self, rates: NDArray[np.float32], first: int = 0) -> None:
+        """Set the rates of an epoch's steps.
 
-    @property
-    def last(self) -> float:
-        """The rate of the epoch's last step."""
-        return float(self.rates.numpy()[-1])
+        Args:
+            rates: float32 (steps_per_epoch,).
+            first: the optimizer's count of steps when the epoch began: it does not count those that float16 skips.
+        """
+        self.last = float(rates[-1])
+        self.rates.assign(np.roll(rates, first))  # where ``__call__`` begins
 
     def __call__(self, step: Any) -> Any:
         return ops.take(self.rates, ops.cast(step, "int32") % self.rates.shape[0])

@@ -58,6 +58,7 @@ class StageTraining:
         self._state = self._kept = state  # after the last whole epoch; of the newest checkpoint
         self._is_whole = True  # whether the weights are those of the state: nothing is done of the next epoch
         self._begun = 0.0  # the running epoch, as if it had not been interrupted
+        self._first = 0  # the optimizer's count of steps then
 
     @property
     def spent(self) -> Spent:
@@ -125,7 +126,8 @@ class StageTraining:
 
     def _fit(self, underway: Underway) -> tuple[dict[str, float], float]:
         """Do the steps of the next epoch that are not done yet; return its loss and accuracy, and the seconds."""
-        self._rates.load(_rates(self._spec, self._state, self._parts.feed.steps))
+        self._first = _count(self._parts.trainer) - underway.step if underway.first is None else underway.first
+        self._rates.load(_rates(self._spec, self._state, self._parts.feed.steps), self._first)
         if underway.logs is not None:
             return underway.logs, underway.seconds
         epoch, self._begun = len(self._state.history) + 1, time.perf_counter() - underway.seconds
@@ -144,7 +146,7 @@ class StageTraining:
             return
         if is_ending or self._is_due(is_epoch_over=False):
             _synchronized(self._parts.trainer)
-            self._keep(Underway(step, time.perf_counter() - self._begun))
+            self._keep(Underway(step, time.perf_counter() - self._begun, first=self._first))
 
     def _groups(self) -> dict[str, Sequence[keras.Variable]]:
         """Return all that a step changes; what is fitted has copies of frozen weights beside, which are made anew."""
@@ -199,6 +201,11 @@ def _synchronized(trainer: keras.Model) -> None:
     """Have the variables hold what the steps came to: on JAX, they do so at the end of an epoch only."""
     if keras.backend.backend() == "jax":
         trainer.jax_state_sync()
+
+
+def _count(trainer: keras.Model) -> int:
+    """Return how many steps the optimizer has counted."""
+    return int(keras.ops.convert_to_numpy(trainer.optimizer.iterations))
 
 
 def _ended(stage: Stage, state: TrainingState, best_epoch: int) -> TrainingState:

@@ -59,3 +59,22 @@ def test_the_table_gives_each_step_of_an_epoch_its_rate():
     table.load(np.array([0.1, 0.2, 0.3], np.float32))
     assert [round(float(table(step)), 3) for step in (0, 1, 2, 3, 7)] == [0.1, 0.2, 0.3, 0.1, 0.2]
     assert table.last == pytest.approx(0.3)
+
+
+def test_the_next_epoch_has_its_own_rates_where_float16_skipped_a_step():
+    import keras
+
+    from imgcls.training.optimizers import RateTable
+
+    table = RateTable(3)
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(table))
+    weight = keras.Variable(np.zeros(1, np.float32))
+    optimizer.build([weight])
+    used = []
+    for rates, gradients in (([1.0, 2.0, 3.0], [np.inf, 1.0, 1.0]), ([4.0, 5.0, 6.0], [1.0, 1.0, 1.0])):
+        table.load(np.array(rates, np.float32), int(optimizer.iterations))
+        for gradient in gradients:
+            used.append(float(optimizer.learning_rate))
+            optimizer.apply([keras.ops.convert_to_tensor([np.float32(gradient)])])
+    assert used == [1, 1, 2, 4, 5, 6]
+    assert table.last == 6
