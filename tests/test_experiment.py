@@ -218,14 +218,21 @@ def test_the_test_images_are_predicted_once_and_after_the_training(spec, tmp_pat
     assert not set(seen[-1]) & set(seen[0])
 
 
-def test_a_rate_too_high_ends_the_run_with_epoch_and_step_and_the_last_finite_weights(spec, tmp_path):
+def test_a_rate_too_high_ends_the_run_with_epoch_and_steps_and_the_last_finite_weights(spec, tmp_path):
     settings = {"optimizer": "sgd", "lr": 1e30, "normalize": "none", "epochs": 2}
-    with pytest.raises(RunError, match=r"not finite at epoch 1, step \d"):
+    with pytest.raises(RunError, match="not finite at epoch 1, between steps 1 and 6 of 6:"):
         imgcls.train(spec, settings, runs_dir=tmp_path)
     (run,) = imgcls.list_runs(tmp_path)
     assert run.status.state == "failed"
     assert "not finite" in run.status.message
     assert all(np.isfinite(weight).all() for weight in weights(run))
+
+
+def test_a_rate_too_high_is_told_with_its_step_where_one_is_done_at_a_time(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("imgcls.training.compiling._MOST_AT_ONCE", 1)
+    settings = {"optimizer": "sgd", "lr": 1e30, "normalize": "none", "epochs": 2}
+    with pytest.raises(RunError, match=r"not finite at epoch 1, step [2-5] of 6:"):
+        imgcls.train(spec, settings, runs_dir=tmp_path)
 
 
 @pytest.mark.parametrize("validation", [0.15, "none"])

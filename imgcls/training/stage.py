@@ -275,7 +275,7 @@ def _finite_copy(weights: list[keras.Variable], epoch: int, steps: int) -> Value
     """Return the weights' values; an epoch's last update can break them when no step follows that would show it."""
     values = _copied(weights)
     if not all(np.isfinite(value).all() for value in values):
-        raise diverged(epoch, steps, steps)
+        raise diverged(epoch, steps, steps, steps)
     return values
 
 

@@ -20,10 +20,16 @@ class DivergedError(RunError):
     """The loss is not a finite number any more; the network has the last finite weights."""
 
 
-def diverged(epoch: int, step: int, steps: int) -> DivergedError:
-    """Return the error that says where, and what helps."""
+def diverged(epoch: int, first: int, last: int, steps: int) -> DivergedError:
+    """Return the error that says where, and what helps.
+
+    Args:
+        first: of the steps that were done at once, up to the ``last``: which of them it was is not known.
+        steps: of the epoch.
+    """
+    where = f"step {last} of {steps}" if first == last else f"between steps {first} and {last} of {steps}"
     return DivergedError(
-        f"the loss is not finite at epoch {epoch}, step {step} of {steps}: a lower lr, or clipnorm in the optimizer, "
+        f"the loss is not finite at epoch {epoch}, {where}: a lower lr, or clipnorm in the optimizer, "
         "usually helps; the weights from before this epoch are kept"
     )
 
@@ -33,6 +39,7 @@ class BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is u
 
     Attributes:
         done: steps of the epoch that were done before ``fit`` began with the rest.
+        reached: the last step that was told of.
         resumed: what has the running means of these steps.
     """
 
@@ -41,13 +48,13 @@ class BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is u
         self.progress, self.steps, self.after_step = progress, steps, after_step
         self.done = 0
         self.resumed: Checkpoint | None = None
-        self.current = 0
+        self.current = self.reached = 0
         self.begun = 0.0
         self._late: BaseException | None = None
         self.first_step_seconds = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
-        self.current = epoch + 1
+        self.current, self.reached = epoch + 1, self.done
         self.begun = time.perf_counter()
         if self.resumed is not None:  # after Keras has set the running means to nothing
             put_back(self.resumed, "metrics", self.model.metrics_variables)
@@ -59,7 +66,8 @@ class BatchWatcher(keras.callbacks.Callback):  # type: ignore[misc] # Keras is u
         loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
         step = min(self.done + batch + 1, self.steps)  # Keras counts on where several at once go beyond the last
         if not math.isfinite(loss):
-            raise diverged(self.current, step, self.steps)
+            raise diverged(self.current, self.reached + 1, step, self.steps)
+        self.reached = step
         try:
             self.progress.batch(self.current, step, self.steps, loss, accuracy)
         except (KeyboardInterrupt, SystemExit) as error:
