@@ -130,6 +130,18 @@ def test_a_repeat_that_fails_does_not_stop_the_others(spec, tmp_path):
     assert len(observer.failures) == 1
 
 
+def test_a_repeat_that_crashes_has_failed_and_was_not_interrupted(spec, tmp_path):
+    class Broken(imgcls.Observer):
+        def epoch(self, row):
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        imgcls.train(spec, runs_dir=tmp_path, observer=Broken())
+    (group,) = imgcls.list_runs(tmp_path)
+    assert [row["state"] for row in group.repeats["runs"]] == ["failed", "not begun", "not begun"]
+    assert group.repeats["runs"][0]["message"] == "ValueError: a bug"
+
+
 def test_interrupted_repeats_keep_what_is_finished(spec, tmp_path):
     class Impatient(imgcls.Observer):
         def repeating(self, group, number, repeats, seed):

@@ -69,7 +69,10 @@ def run_repeats(group: Run, prepared: Prepared, first: list[Built], observer: Ob
                 if prepared.distribution.workers > 1:  # the others may be anywhere in this repeat
                     raise
                 observer.failed(str(error))
-            except BaseException as error:
+            except Exception as error:
+                row |= {"state": "failed", "message": f"{type(error).__name__}: {error}"}
+                raise
+            except BaseException as error:  # Ctrl-C or a signal
                 row |= {"state": "interrupted", "message": str(error) or "by the user"}
                 raise
             finally:

@@ -85,7 +85,7 @@ class Adam(_AdamLike):
 
 class AdamW(_AdamLike):
     name: Literal["adamw"]
-    weight_decay: NonNegative | None = 0.004
+    weight_decay: NonNegative = 0.004
     amsgrad: Flag = False
 
 

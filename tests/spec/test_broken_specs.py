@@ -25,6 +25,11 @@ BROKEN = {
         "2:24",
         "optimizer.momentun  unknown key; did you mean momentum?",
     ),
+    "no weight decay where there is always one": (
+        "data: digits\noptimizer: {name: adamw, weight_decay: null}",
+        "2:40",
+        "optimizer.weight_decay  got nothing; a number of at least 0 is accepted",
+    ),
     "an unknown optimizer": ("data: digits\noptimizer: adm", "2:12", "unknown name 'adm'; did you mean adam?"),
     "an unknown schedule": ("data: digits\nlr: {schedule: cosin}", "2:5", "did you mean cosine?"),
     "an unknown layer": ("data: digits\narchitecture: [cnv: 3]", "2:16", "unknown layer 'cnv'; did you mean conv?"),
