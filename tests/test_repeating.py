@@ -7,7 +7,7 @@ import pytest
 from photos import make_color_photos
 
 import imgcls
-from imgcls import DataError, DegenerateError, RunError
+from imgcls import DataError, DegenerateError, RunError, backend
 from imgcls.runs import layout
 
 SETTINGS = {
@@ -140,6 +140,17 @@ def test_a_repeat_that_crashes_has_failed_and_was_not_interrupted(spec, tmp_path
     (group,) = imgcls.list_runs(tmp_path)
     assert [row["state"] for row in group.repeats["runs"]] == ["failed", "not begun", "not begun"]
     assert group.repeats["runs"][0]["message"] == "ValueError: a bug"
+
+
+def test_pixels_that_all_repeats_share_are_measured_once(spec, tmp_path, monkeypatch):
+    backend.start("cpu")
+    from imgcls import models
+
+    measured = []
+    statistics = models.pixel_statistics
+    monkeypatch.setattr(models, "pixel_statistics", lambda *part: measured.append(part) or statistics(*part))
+    imgcls.train(spec | {"normalize": "standardize", "repeats": 2}, runs_dir=tmp_path)
+    assert len(measured) == 1
 
 
 def test_interrupted_repeats_keep_what_is_finished(spec, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache as once
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ class Prepared:
 
     Attributes:
         spec: every value in force.
+        pixels: gives what the normalisation needs to know of the training images, measured when first asked.
         precision_reason: why this precision, where the spec leaves it open; else empty.
     """
 
@@ -61,6 +62,7 @@ class Prepared:
     device: backend.Device
     cache: Cache
     load: LoadImages
+    pixels: Callable[[], PixelStatistics]
     precision_reason: str = ""
     distribution: backend.Distribution = backend.ALONE
 
@@ -68,14 +70,8 @@ class Prepared:
         """Return what one training of several starts from: another fold has other images in each part."""
         if spec.data == self.spec.data:
             return replace(self, spec=spec)
-        return replace(self, spec=spec, dataset=self.load(spec, self.loaded.base, self.cache, observer))
-
-    @cached_property
-    def pixels(self) -> PixelStatistics:
-        """What the normalisation needs to know of the training images."""
-        from imgcls.models import pixel_statistics
-
-        return pixel_statistics(self.spec.normalize, self.dataset.images, self.dataset.splits["train"])
+        dataset = self.load(spec, self.loaded.base, self.cache, observer)
+        return replace(self, spec=spec, dataset=dataset, pixels=_measured_once(spec, dataset))
 
     def build(self, spec: Spec) -> Built:
         """Build the network with its pretrained weights.
@@ -87,7 +83,7 @@ class Prepared:
         from imgcls.models import build_network, check_network, load_pretrained
 
         height, width, channels = self.dataset.images.shape[1:]
-        classes, pixels = len(self.dataset.classes), self.pixels
+        classes, pixels = len(self.dataset.classes), self.pixels()
         network = self.distribution.made(lambda: build_network(spec, (height, width, channels), classes, pixels))
         report = load_pretrained(spec, network)
         findings = check_network(spec, network, self.dataset.images, self.dataset.splits["train"], self.device.kind)
@@ -135,7 +131,19 @@ def prepare(
     if spec.precision == "auto":
         with clock("precision"):
             spec, reason = _with_precision(spec, dataset, device, cache)
-    return Prepared(loaded, spec, dataset, device, cache, load, reason, distribution)
+    return Prepared(loaded, spec, dataset, device, cache, load, _measured_once(spec, dataset), reason, distribution)
+
+
+def _measured_once(spec: Spec, dataset: Dataset) -> Callable[[], PixelStatistics]:
+    """Return what measures the pixels of the training images, at the first call."""
+
+    @once
+    def measured() -> PixelStatistics:
+        from imgcls.models import pixel_statistics
+
+        return pixel_statistics(spec.normalize, dataset.images, dataset.splits["train"])
+
+    return measured
 
 
 def _plan(loaded: LoadedSpec, dataset: Dataset) -> dict[str, str]:
