@@ -139,7 +139,6 @@ KEYS: dict[str, str] = {
     "optimizer.name": "adadelta adafactor adagrad adam adamax adamw ftrl lamb lion muon nadam rmsprop sgd",
     "optimizer.nesterov": "true false",
     "optimizer.ns_steps": "",
-    "optimizer.relative_step": "true false",
     "optimizer.rho": "",
     "optimizer.rms_rate": "",
     "optimizer.weight_decay": "",

@@ -63,7 +63,6 @@ class Adafactor(Optimizer):
     epsilon_1: Positive = 1e-30
     epsilon_2: Positive = 1e-3
     clip_threshold: Positive = 1.0
-    relative_step: Flag = True
 
 
 class Adagrad(Optimizer):

@@ -25,6 +25,11 @@ BROKEN = {
         "2:24",
         "optimizer.momentun  unknown key; did you mean momentum?",
     ),
+    "a rule of Keras that only counts without a schedule": (
+        "data: digits\noptimizer: {name: adafactor, relative_step: false}",
+        "2:30",
+        "optimizer.relative_step  unknown key",
+    ),
     "no weight decay where there is always one": (
         "data: digits\noptimizer: {name: adamw, weight_decay: null}",
         "2:40",
