@@ -163,11 +163,10 @@ def _pool(kind: type[kl.Layer]) -> Callable[[Any, int, str], kl.Layer]:
 def _plainly(
     make: Callable[..., kl.Layer], *settings: str, seeded: bool = False, **fixed: Any
 ) -> Callable[..., kl.Layer]:
-    """Return a builder that hands the named settings on as they are: ``setting`` or ``setting=keras_name``."""
+    """Return a builder that hands the named settings on as they are."""
 
     def build(layer: Any, seed: int, name: str) -> kl.Layer:
-        pairs = (setting.partition("=") for setting in settings)
-        arguments = {theirs or ours: getattr(layer, ours) for ours, _, theirs in pairs}
+        arguments = {setting: getattr(layer, setting) for setting in settings}
         return make(**arguments, **fixed, **({"seed": seed} if seeded else {}), name=_name(name, layer))
 
     return build
@@ -175,6 +174,10 @@ def _plainly(
 
 def _dense(layer: Any, seed: int, name: str) -> kl.Layer:
     return kl.Dense(layer.units, name=_name(name, layer), **_weighted(layer, seed))
+
+
+def _reshape(layer: Any, seed: int, name: str) -> kl.Layer:  # noqa: ARG001 - one signature for all builders
+    return kl.Reshape(layer.shape, name=_name(name, layer))
 
 
 def _activation(layer: Any, seed: int, name: str) -> kl.Layer:  # noqa: ARG001 - one signature for all builders
@@ -211,7 +214,7 @@ BUILDERS: dict[str, Callable[[Any, int, str], Any]] = {
     "max_pool": _pool(kl.MaxPooling2D),
     "prelu": _prelu,
     "relu": _plainly(kl.ReLU),
-    "reshape": _plainly(kl.Reshape, "shape=target_shape"),
+    "reshape": _reshape,
     "residual": _residual,
     "separable_conv": _separable_conv,
     "spatial_dropout": _plainly(kl.SpatialDropout2D, "rate", seeded=True),
