@@ -293,7 +293,7 @@ def _decide(spec: Spec, state: TrainingState) -> TrainingState:
 
 def _is_best(spec: Spec, state: TrainingState) -> bool:
     wanted = spec.early_stopping is not None and spec.early_stopping.restore_best
-    return wanted and state.stopping.best_epoch == len(state.history)
+    return wanted and 0 < state.stopping.best_epoch == len(state.history)
 
 
 def _monitored(row: EpochRow, monitor: str) -> float:

@@ -2,8 +2,15 @@ import math
 
 import pytest
 
+from imgcls import backend
+from imgcls.spec import load_spec
 from imgcls.spec.optimization import EarlyStoppingSpec, Plateau
+from imgcls.training.state import TrainingState
 from imgcls.training.stopping import Watch, watch_plateau, watch_stopping
+
+backend.start("cpu")
+
+from imgcls.training.stage import _is_best  # noqa: E402 - not before Keras has started
 
 
 def stopped_at(values, **settings):
@@ -13,6 +20,11 @@ def stopped_at(values, **settings):
         if stop:
             return epoch, seen.best_epoch
     return None, seen.best_epoch
+
+
+def test_no_epoch_is_the_best_before_the_first():
+    spec = load_spec({"data": "digits", "early_stopping": 2}).spec
+    assert not _is_best(spec, TrainingState())
 
 
 @pytest.mark.parametrize(
