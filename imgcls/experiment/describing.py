@@ -33,7 +33,7 @@ def describe_network(loaded: LoadedSpec, *, classes: int | None = None) -> Model
         spec = spec.model_copy(
             update={"resolution": spec.resolution or found.resolution, "color": spec.color or found.color}
         )
-    backend.start(spec.device, spec.backend)
+    backend.start("cpu", spec.backend)  # nothing is computed: the spec's own device may be on another machine
     from imgcls.models import build_network, set_trainable, summarize  # not before Keras has started quietly
 
     assert spec.resolution

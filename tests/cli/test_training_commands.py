@@ -106,6 +106,10 @@ def test_model_shows_the_network_without_looking_at_the_data(imgcls, tmp_path):
     assert imgcls("model", spec).code == 3
 
 
+def test_model_needs_no_gpu_where_the_training_does(imgcls):
+    assert imgcls("model", QUICKSTART, "-s", "device=gpu", "--classes", 5).code == 0
+
+
 def test_a_network_too_deep_for_the_images_is_a_message_and_exit_2(imgcls):
     done = imgcls(
         "model", QUICKSTART, "-s", "architecture=[max_pool: 2, max_pool: 2, max_pool: 2, max_pool: 2, flatten]"
