@@ -342,6 +342,19 @@ def test_a_checkpoint_of_another_version_is_refused(interrupted, cache):
         imgcls.resume(run, cache_dir=cache)
 
 
+@pytest.mark.usefixtures("one_step_at_once")
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(interrupted, plain, cache):
+    run = interrupted("step", 2, 13)
+    store = Checkpoints(run.path(layout.CHECKPOINT))
+    stored = store.newest()
+    record = {key: value for key, value in stored.record.items() if key != "on_features"}
+    underway = {key: value for key, value in record["underway"].items() if key != "first"}
+    copies = {"trainer/0": np.zeros(2, np.float32)}  # of frozen weights, where there were any
+    store.write(Stored(record | {"underway": underway}, {**stored.arrays, **copies}))
+    run = imgcls.resume(run, cache_dir=cache)
+    assert outcome(run) == outcome(plain)
+
+
 def test_what_is_not_as_it_began_is_told(interrupted, cache, monkeypatch):
     run = interrupted("epoch", 2)
     monkeypatch.setattr("imgcls.environment.version", lambda name: "0.0.1" if name == "keras" else "9")
