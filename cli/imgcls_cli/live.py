@@ -90,8 +90,9 @@ class TerminalObserver(Observer, AbstractContextManager["TerminalObserver"]):
             where = f"in repeat {number} of {repeats}: {group.folder} keeps those before"
             return f"interrupted ({by}) {where}; {resume_command(group)} goes on"
         if self.run is not None:
-            kept, goes_on = self.kept_so_far, "goes on" if self.kept_so_far else "begins anew"
-            return f"interrupted ({by}): {self.run.folder} keeps {kept or 'no epoch'}; {resume_command(self.run)} {goes_on}"
+            kept, folder = self.kept_so_far, self.run.folder
+            goes_on = f"{resume_command(self.run)} {'goes on' if kept else 'begins anew'}"
+            return f"interrupted ({by}): {folder} keeps {kept or 'no epoch'}; {goes_on}"
         return f"interrupted ({by}): {self.nothing_yet}" if self.nothing_yet else "interrupted before the run began"
 
     def joined(self, rank: int, workers: int) -> None:
