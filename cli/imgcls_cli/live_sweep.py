@@ -22,6 +22,7 @@ class SweepTerminal(TerminalObserver):
 
     sweep: SweepSpec
     folder: Run | None = None
+    finished = 0
 
     def _interrupted(self, by: str) -> str:
         if self.folder is None:

@@ -42,11 +42,11 @@ class Dataset:
         paths: a unique name of each image: the path relative to the data folder, or ``x_train[17]``.
         sha256: uint8 (n, 32), of the file's bytes, or of an array's shape, type and pixels.
         sizes: uint32 (n, 2), height and width of each picture as it came, in pixels.
-        groups: int64 (n,), which group each image is of, counted from 0; None where the data has no groups.
         splits: ``train``, ``validation``, ``test`` and ``fold``, as far as there are → rows, ascending.
         parts: where each part came from, as a spec would say it; empty for images that were not divided.
         findings: what the user should be told.
         key: names the prepared store.
+        groups: int64 (n,), which group each image is of, counted from 0; None where the data has no groups.
     """
 
     images: NDArray[np.uint8]
@@ -55,11 +55,11 @@ class Dataset:
     sha256: NDArray[np.uint8]
     sizes: NDArray[np.uint32]
     classes: tuple[str, ...]
-    groups: NDArray[np.int64] | None
     splits: Mapping[str, NDArray[np.int64]]
     parts: Mapping[str, str | float | None]
     findings: tuple[Finding, ...]
     key: str
+    groups: NDArray[np.int64] | None = None
 
     @property
     def counts(self) -> dict[str, NDArray[np.int64]]:

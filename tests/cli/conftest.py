@@ -55,4 +55,4 @@ def wide(monkeypatch):
     from imgcls_cli import console
 
     for each in (console.out, console.err):
-        monkeypatch.setattr(each, "width", 160)
+        monkeypatch.setattr(each, "width", 300)

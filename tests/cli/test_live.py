@@ -107,6 +107,7 @@ def test_an_interrupt_erases_the_bar_and_says_what_is_kept(error, name, checkpoi
 def test_the_command_that_goes_on_works_as_it_is_printed(terminal):
     observer, run = terminal(Console(file=io.StringIO())), Run("my runs/it's one")
     observer.run = observer.folder = run
+    observer.kept(1, 0)
     assert shlex.split(observer._interrupted("SIGINT").partition("; ")[2]) == [
         "imgcls", "resume", str(run.folder), "goes", "on",
     ]  # fmt: skip
