@@ -64,6 +64,20 @@ def test_the_saved_network_averages_mirror_images_where_so_asked(spec, tmp_path)
     assert again.metrics["loss"] != plain.metrics["loss"]
 
 
+def test_shifted_views_are_averaged_too_where_so_asked(spec, tmp_path):
+    plain, run = (
+        imgcls.train(spec, {"test_time_augmentation": each}, runs_dir=tmp_path)
+        for each in ("none", "horizontal_flip_and_shift")
+    )
+    images = np.random.default_rng(0).integers(0, 256, (5, 12, 16, 3))
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    views = [padded[:, start : start + 12, start : start + 16] for start in range(3)]
+    answers = [plain.model().predict(each, verbose=0) for view in views for each in (view, view[:, :, ::-1])]
+
+    assert min(np.abs(answers[0] - answers[place]).max() for place in range(1, 6)) > 1e-3
+    np.testing.assert_allclose(run.model().predict(images, verbose=0), np.mean(answers, axis=0), atol=1e-6)
+
+
 def test_the_metrics_are_strict_json_with_all_that_is_promised(spec, tmp_path):
     run = imgcls.train(spec, runs_dir=tmp_path)
     metrics = json.loads(run.path(layout.METRICS).read_text(), parse_constant=lambda name: pytest.fail(name))

@@ -150,7 +150,7 @@ KEYS: dict[str, str] = {
     "seed": "",
     "stages": "none",
     "tags": "",
-    "test_time_augmentation": "none horizontal_flip",
+    "test_time_augmentation": "none horizontal_flip horizontal_flip_and_shift",
     "tracking": "none tensorboard mlflow",
 }
 """Dotted key, as ``-s`` takes it → the words that it accepts, apart by spaces; nothing where it takes other values."""

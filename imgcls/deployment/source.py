@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,14 +44,16 @@ class Source:
     def calibration(self) -> Iterator[list[NDArray[np.float32]]]:
         """Yield training images at even distances, float32 (1, height, width, channels), 0..255.
 
-        Two corner pixels of the first are made black and white: the input's range is then 0..255, whatever the images
-        are, and a quantised network takes a pixel as it is.
+        The corners of the first are made black and white: the input's range is then 0..255, whatever the images are,
+        and a quantised network takes a pixel as it is; so is that of the parts which shifting by a pixel puts together.
         """
         distance = max(1, len(self.training) // _CALIBRATION_IMAGES)
         for place, row in enumerate(self.training[::distance][:_CALIBRATION_IMAGES]):
             image = self.images[row][None].astype(np.float32)
             if place == 0:
-                image[0, 0, 0], image[0, -1, -1] = 0, 255
+                checks = 255 * (np.indices(image.shape[1:3]).sum(axis=0)[..., None] % 2)
+                for corner in itertools.product((slice(2), slice(-2, None)), repeat=2):
+                    image[0][corner] = checks[corner]
             yield [image]
 
 

@@ -90,8 +90,9 @@ class Spec(Record):
     """The loss; auto is categorical cross-entropy, over one-hot labels where smoothing or mixing needs them."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1), accepts("a number from 0 to below 1")] = 0.0
     """Share of the target that is spread evenly over all classes."""
-    test_time_augmentation: Literal["none", "horizontal_flip"] = "none"
-    """Whether the saved network averages what it gives for an image and for its mirror image."""
+    test_time_augmentation: Literal["none", "horizontal_flip", "horizontal_flip_and_shift"] = "none"
+    """Whether the saved network averages what it gives for an image and its mirror image, or also for both shifted by a
+    pixel."""
     evaluate_on: Literal["auto", "validation"] = "auto"
     """What the result is measured on: the test part if there is one; or validation, and the test part stays shut."""
     imbalance: Literal["none", "class_weights", "oversample", "undersample"] = "none"

@@ -38,7 +38,7 @@ NETWORKS = {
     "airbench, bfloat16": {
         "architecture": "airbench",
         "normalize": {"method": "patch_whitening", "size": 2},
-        "test_time_augmentation": "horizontal_flip",
+        "test_time_augmentation": "horizontal_flip_and_shift",
         "precision": "bfloat16",
         "epochs": 1,
     },
