@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +39,13 @@ class _Seen:
     closed: list[str] = field(default_factory=list)
 
 
+class _Inner(NamedTuple):
+    """The folders that a class folder consists of; ``top``, relative to the data folder, is where they stand."""
+
+    top: str
+    names: frozenset[str]
+
+
 def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple[Listing, PartSources]:
     """List a folder with class folders.
 
@@ -59,7 +68,7 @@ def list_folder(data: DataSpec, path: Path, defaults: dict[str, float]) -> tuple
         return replace(listing, findings=(*listing.findings, *told)), sources
     used = apart | {os.path.realpath(roots["train"])}
     others = [name for name in _folder_names(path) if not _is_hidden(name)]
-    beside = [name for name in others if os.path.realpath(path / name) not in used]
+    beside = [name for name in others if not any(Path(each).is_relative_to((path / name).resolve()) for each in used)]
     if not beside:
         return listing, sources
     text = f"{counted(len(beside), 'folder')} beside the parts left out: {some([display(name) for name in beside])}"
@@ -101,12 +110,12 @@ def list_images(path: Path) -> tuple[list[str], list[str], list[Finding]]:
     return paths, seen.closed, _findings(seen)
 
 
-def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing, dict[str, set[str]]]:
-    """Return the listing, and as ``_sub_folders`` those of each class folder to train on."""
+def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing, dict[str, _Inner]]:
+    """Return the listing, and how each class folder to train on divides further."""
     seen = _Seen()
     found: list[tuple[str, str, str, int]] = []  # id, path, class, part
     classes: set[str] = set()
-    below: dict[str, set[str]] = {}
+    below: dict[str, _Inner] = {}
     for part, root in roots.items():
         prefix = "" if root == base else os.path.relpath(root, base).replace(os.sep, "/") + "/"
         folders = [folder for folder in _class_folders(root, seen) if os.path.realpath(folder.path) not in apart]
@@ -121,7 +130,7 @@ def _list(base: Path, roots: dict[str, Path], apart: set[str]) -> tuple[Listing,
             images = _walk(folder.path, start, seen)
             found += [(display(id_), file, name, PARTS.index(part)) for id_, file in images]
             if part == "train":
-                below[name] = _sub_folders(images, start)
+                below[name] = _inner([id_ for id_, _ in images])
     if seen.closed:
         raise DataError(f"cannot list {some(seen.closed)}")
     odd = [f"{name!r} is to be renamed" for name in sorted(classes) if shown(name) != name]
@@ -146,11 +155,19 @@ def _class_name(folder: str) -> str:
     return composed(display(folder))
 
 
-def _sub_folders(images: list[tuple[str, str]], start: str) -> set[str]:
-    """Return the folders in a class folder that hold its images; none where images stand directly in it."""
-    if images and "/" not in images[0][0][len(start) :]:  # they come first
-        return set()
-    return {_class_name(id_[len(start) :].partition("/")[0]) for id_, _ in images}
+def _inner(ids: list[str]) -> _Inner:
+    """Return the folders that hold the images of a class, below those that hold one folder alone, as archives do.
+
+    Args:
+        ids: of the images, relative to the data folder.
+    """
+    folders = {id_.rpartition("/")[0] for id_ in ids}
+    if not folders:
+        return _Inner("", frozenset())
+    top = posixpath.commonpath(folders)
+    inner = {each[len(top) + 1 :].partition("/")[0] for each in folders}
+    is_last = "" in inner  # images stand directly in it
+    return _Inner(display(top), frozenset() if is_last else frozenset(map(_class_name, inner)))
 
 
 def _walk(top: str, prefix: str, seen: _Seen) -> list[tuple[str, str]]:
@@ -242,26 +259,26 @@ def _check_folder(path: Path, key: str, siblings: list[str] | None = None) -> No
     raise DataError(f"{key}: there is no folder {place}{hint}; a folder with a sub-folder for each class is looked for")
 
 
-def _check_depth(listing: Listing, below: dict[str, set[str]]) -> None:
+def _check_depth(listing: Listing, below: dict[str, _Inner]) -> None:
     """Raise if the classes seem to be the folders of the only folder."""
-    (only, *others), inner = below, sorted(next(iter(below.values())))
+    (only, *others), (top, inner) = below, next(iter(below.values()))
     if not others and len(listing.classes) == 1 and len(inner) > 1:
         raise DataError(
             f"{listing.origin} has 1 class ({only}); at least two are needed. If the folders in it are the classes "
-            f"({some(inner)}), the path is {listing.origin}/{only}"
+            f"({some(sorted(inner))}), the path is {listing.origin}/{top}"
         )
 
 
-def _tell_alike(origin: str, below: dict[str, set[str]]) -> tuple[Finding, ...]:
+def _tell_alike(origin: str, below: dict[str, _Inner]) -> tuple[Finding, ...]:
     """Tell that all class folders have the same folders in them; raise if some are parts."""
-    if parts := parts_among(below):
-        inner = sorted(below[next(iter(parts.values()))])
+    if parts := parts_among({name: inner.names for name, inner in below.items()}):
+        inner = sorted(below[next(iter(parts.values()))].names)
+        settings = [f"data.{part}: {below[name].top}" for part, name in parts.items()]
         raise DataError(
             f"{origin} has classes that look like parts ({some([*parts.values()])}), for in them are the folders "
-            f"{some(inner)}. Set {' and '.join(f'data.{part}: {name}' for part, name in parts.items())}, or name them "
-            "in data.classes if they are classes"
+            f"{some(inner)}. Set {' and '.join(settings)}, or name them in data.classes if they are classes"
         )
-    first, *others = below.values()
+    first, *others = (inner.names for inner in below.values())
     if len(first) < 2 or any(inner != first for inner in others):
         return ()
     message = f"{counted(len(below), 'class', 'classes')} have the same folders in them: {some(sorted(first))}"

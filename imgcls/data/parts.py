@@ -111,7 +111,7 @@ def pick_part(part: str, available: Sequence[str], origin: str) -> str:
     return found[0]
 
 
-def parts_among(folders: Mapping[str, set[str]]) -> dict[str, str]:
+def parts_among(folders: Mapping[str, frozenset[str]]) -> dict[str, str]:
     """Return which of the folders taken for classes are parts, part → name, by their names and the folders in them.
 
     That is one called like a part whose folders are called like the classes beside it, as in ``cat, dog, test/cat,
@@ -133,7 +133,7 @@ def parts_among(folders: Mapping[str, set[str]]) -> dict[str, str]:
         others = (name for name in folders if name not in named.values())
         if name := next((name for name in others if any(each in name.lower() for each in names)), None):
             named[part] = name
-    inner = folders.get(named.get("train", ""), set())
+    inner = folders.get(named.get("train", ""), frozenset())
     alike = {part: name for part, name in named.items() if folders[name] and folders[name] <= inner}
     return alike if len(inner) > 1 and len(alike) > 1 else {}
 

@@ -190,6 +190,8 @@ def test_training_and_testing_are_parts(folder: Make, load: Make) -> None:
     (("", "val", "test"), r"Set data\.validation: val and data\.test: test, or"),
     (("seg_train", "seg_test"), r"Set data\.train: seg_train and data\.test: seg_test, or"),
     (("seg_train", "seg_test", "more/only"), r"Set data\.train: seg_train and data\.test: seg_test, or"),
+    (("seg_train/seg_train", "seg_test/seg_test"), r"Set data\.train: seg_train/seg_train and data\.test: seg_test/se"),
+    (("seg_train/a/b", "seg_test"), r"are the folders cat, dog\. Set data\.train: seg_train/a/b and data\.test: "),
 ])  # fmt: skip
 def test_parts_among_the_classes_are_refused(outer: tuple[str, ...], named: str, folder: Make, load: Make) -> None:
     for number, name in enumerate(outer):
@@ -198,6 +200,16 @@ def test_parts_among_the_classes_are_refused(outer: tuple[str, ...], named: str,
         load(source="folder", path="data")
     names = sorted(path.name for path in folder().iterdir())
     assert load(source="folder", path="data", classes=names).classes == tuple(names)
+
+
+def test_parts_in_folders_of_folders_are_not_beside_themselves(folder: Make, load: Make) -> None:
+    folder("data/seg_train/seg_train", cat=9, dog=9)
+    folder("data/seg_test/seg_test", 100, cat=1, dog=1)
+    folder("data/seg_pred", 200, seg_pred=1)
+    data = load(source="folder", path="data", train="seg_train/seg_train", test="seg_test/seg_test")
+    assert (data.classes, len(data.splits["test"])) == (("cat", "dog"), 2)
+    (finding,) = data.findings
+    assert finding.message == "1 folder beside the parts left out: seg_pred"
 
 
 def test_classes_with_the_same_folders_in_them_are_told(folder: Make, load: Make) -> None:
@@ -318,6 +330,11 @@ def test_class_folders_that_do_not_do_are_named(make: dict[str, int], said: str,
 def test_a_folder_above_the_classes_is_told_with_the_path_that_is_meant(folder: Make, load: Make) -> None:
     root = folder(**{"photos/cat": 5, "photos/dog": 5})
     with pytest.raises(DataError, match=rf"folders in it are the classes \(cat, dog\), the path is {root}/photos$"):
+        load(source="folder", path="data")
+    (root / "photos").rename(root / "inner")
+    (root / "photos").mkdir()
+    (root / "inner").rename(root / "photos" / "photos")
+    with pytest.raises(DataError, match=rf"the path is {root}/photos/photos$"):
         load(source="folder", path="data")
 
 
